@@ -1,4 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! To come.
+//! rathaus: a Kubernetes operator with which a state lends its municipalities digital basis
+//! components. The folders are the pipeline: observe ([`cluster`]) → resolve ([`tenant`]) →
+//! [`desired`] → apply ([`cluster`]) → report ([`status`]), put in order by [`reconcile`].
+
+pub mod api;

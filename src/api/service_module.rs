@@ -1,0 +1,102 @@
+// SPDX-FileCopyrightText: 2026 The rathaus authors
+// SPDX-License-Identifier: EUPL-1.2
+
+//! `ServiceModule`: a municipality opts in.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A component that a municipality opted in to; written by the municipality.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "rathaus.dev", version = "v1alpha1", kind = "ServiceModule", namespaced,
+    plural = "servicemodules", singular = "servicemodule", shortname = "sm", category = "rathaus",
+    status = "ServiceModuleStatus", derive = "PartialEq",
+    doc = "A component that a municipality opted in to; written by the municipality.",
+    label("app.kubernetes.io/part-of", "rathaus"),
+    printcolumn(name = "Class", type_ = "string", json_path = ".spec.class"),
+    printcolumn(name = "Version", type_ = "string", json_path = ".status.version"),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
+    printcolumn(name = "URL", type_ = "string", json_path = ".status.url"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Message", type_ = "string", priority = "1", json_path = r#".status.conditions[?(@.type=="Ready")].message"#),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,20}[a-z0-9])?$')").message("metadata.name must be a DNS label of at most 22 characters: a letter first, then lower-case letters, digits and hyphens, such as e-payment"),
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("[has(self.ePayment)].exists_one(chosen, chosen)").message("exactly one configuration block is needed, the one that fits the class's type: ePayment"))]
+pub struct ServiceModuleSpec {
+    /// Name of the ModuleClass.
+    #[schemars(length(max = 63))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message("must be the name of a ModuleClass, such as e-payment; kubectl get mc lists them"))]
+    pub class: String,
+
+    /// Name of one of the class's plans.
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message("must be the name of a plan of the class, such as small"))]
+    pub plan: String,
+
+    /// Stop changing anything for this module; what runs keeps running.
+    #[serde(default)]
+    pub suspend: bool,
+
+    /// Sibling modules that it calls, by name: opens exactly those network paths and tells it their URLs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 8),
+        inner(length(max = 22), regex(pattern = "^[a-z]([-a-z0-9]*[a-z0-9])?$"))
+    )]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub uses: Vec<String>,
+
+    /// Configuration of an e-payment module.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub e_payment: Option<EPayment>,
+}
+
+/// Configuration of an e-payment module.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct EPayment {
+    /// Who moves the money.
+    pub provider: Provider,
+}
+
+/// A payment provider.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct Provider {
+    /// Which one.
+    #[serde(rename = "type")]
+    pub provider_type: ProviderType,
+}
+
+/// The payment providers that an e-payment module can use.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderType {
+    /// The module's own pay page, on which one confirms or cancels; no money moves.
+    Sandbox,
+}
+
+/// What the operator last saw and did.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceModuleStatus {
+    /// The generation of the spec that the rest speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready` and one condition for each thing that can be wrong alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    #[schemars(length(max = 16))]
+    pub conditions: Vec<Condition>,
+    /// Where citizens reach the module.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Version of the class that the running Deployment was made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Image that the running Deployment was made from, by digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+}
