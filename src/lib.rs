@@ -6,3 +6,5 @@
 //! [`desired`] → apply ([`cluster`]) → report ([`status`]), put in order by [`reconcile`].
 
 pub mod api;
+pub mod settings;
+pub mod tenant;

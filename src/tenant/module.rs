@@ -1,0 +1,153 @@
+// SPDX-FileCopyrightText: 2026 The rathaus authors
+// SPDX-License-Identifier: EUPL-1.2
+
+//! A ServiceModule, checked.
+
+use std::collections::BTreeSet;
+
+use kube::ResourceExt;
+
+use super::class::{self, Class};
+use super::names::ModuleName;
+use super::town::Town;
+use super::verdict::Verdict;
+use crate::api::conditions::CLASS_ACCEPTED;
+use crate::api::{self, ContractType, ModuleClass, ServiceModule};
+
+/// A module that can be provisioned.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Module {
+    /// Its name, also that of everything made for it.
+    pub name: ModuleName,
+    /// UID of the ServiceModule object, which owns what is made for it.
+    pub uid: String,
+    /// Whose it is.
+    pub town: Town,
+    /// What it is made from.
+    pub class: Class,
+    /// In which size.
+    pub plan: api::Plan,
+    /// Siblings that it calls.
+    pub uses: BTreeSet<ModuleName>,
+    /// Siblings that call it.
+    pub callers: BTreeSet<ModuleName>,
+    /// What the town chose.
+    pub configuration: Configuration,
+}
+
+/// The block that fits the class's type.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Configuration {
+    /// E-payment.
+    EPayment(api::EPayment),
+}
+
+/// What a ServiceModule is judged against.
+pub struct World<'a> {
+    /// Its municipality, checked; or why there is none to live in.
+    pub town: Result<Town, Verdict>,
+    /// The class that it names, if there is one.
+    pub class: Option<&'a ModuleClass>,
+    /// All ServiceModules of its namespace, itself included.
+    pub siblings: &'a [&'a ServiceModule],
+}
+
+/// Checks a ServiceModule. Every verdict is about `ClassAccepted`: class, plan, block and place.
+pub fn resolve(raw: &ServiceModule, world: World<'_>) -> Result<Module, Verdict> {
+    let spec = &raw.spec;
+    let name = ModuleName::parse(&raw.name_any())
+        .map_err(|wrong| Verdict::invalid(CLASS_ACCEPTED, "NameInvalid", wrong))?;
+    let town = world.town.map_err(|verdict| {
+        Verdict::waiting(
+            CLASS_ACCEPTED,
+            "MunicipalityNotReady",
+            format!(
+                "the municipality cannot be served yet, ask state IT ({}: {})",
+                verdict.reason, verdict.message
+            ),
+        )
+    })?;
+    let class = world.class.ok_or_else(|| {
+        Verdict::invalid(
+            CLASS_ACCEPTED,
+            "ClassNotFound",
+            format!(
+                "spec.class {:?} is not in the catalogue; kubectl get moduleclasses lists what is",
+                spec.class
+            ),
+        )
+    })?;
+    let class = class::resolve(class, CLASS_ACCEPTED)?;
+    if !class.is_offered_to(&town.ars) {
+        return Err(Verdict::refused(
+            CLASS_ACCEPTED,
+            "ClassNotOffered",
+            format!(
+                "class {} is not offered to municipalities with ARS {}; choose another or ask state IT",
+                class.name, town.ars
+            ),
+        ));
+    }
+    let configuration = configuration(&class, spec)?;
+    let plan = class.plan(&spec.plan).cloned().ok_or_else(|| {
+        Verdict::invalid(
+            CLASS_ACCEPTED,
+            "PlanUnknown",
+            format!(
+                "spec.plan {:?} is not a plan of class {}; it has: {}",
+                spec.plan,
+                class.name,
+                class.plan_names()
+            ),
+        )
+    })?;
+    let uses = siblings_used(&name, spec, world.siblings)?;
+    let callers = world
+        .siblings
+        .iter()
+        .filter(|sibling| sibling.spec.uses.iter().any(|used| used == name.as_str()))
+        .filter_map(|sibling| ModuleName::parse(&sibling.name_any()).ok())
+        .collect();
+    Ok(Module {
+        uid: raw.uid().unwrap_or_default(),
+        name,
+        town,
+        class,
+        plan,
+        uses,
+        callers,
+        configuration,
+    })
+}
+
+fn configuration(class: &Class, spec: &api::ServiceModuleSpec) -> Result<Configuration, Verdict> {
+    match (class.contract_type, &spec.e_payment) {
+        (ContractType::EPayment, Some(block)) => Ok(Configuration::EPayment(block.clone())),
+        (contract_type, _) => Err(Verdict::invalid(
+            CLASS_ACCEPTED,
+            "TypeMismatch",
+            format!(
+                "class {} is of type {contract_type:?}, and the module's configuration block does not fit it; choose a class whose type fits the block",
+                class.name
+            ),
+        )),
+    }
+}
+
+fn siblings_used(
+    name: &ModuleName,
+    spec: &api::ServiceModuleSpec,
+    siblings: &[&ServiceModule],
+) -> Result<BTreeSet<ModuleName>, Verdict> {
+    let sibling = |used: &String| {
+        let known = siblings.iter().any(|sibling| sibling.name_any() == *used);
+        ModuleName::parse(used).ok().filter(|used| known && used != name).ok_or_else(|| {
+            Verdict::invalid(
+                CLASS_ACCEPTED,
+                "SiblingNotFound",
+                format!("spec.uses names {used:?}, which is no other module of this municipality; create it, or remove the name"),
+            )
+        })
+    };
+    spec.uses.iter().map(sibling).collect()
+}
