@@ -6,5 +6,8 @@
 //! [`desired`] → apply ([`cluster`]) → report ([`status`]), put in order by [`reconcile`].
 
 pub mod api;
+pub mod cluster;
+pub mod desired;
 pub mod settings;
+pub mod status;
 pub mod tenant;

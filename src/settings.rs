@@ -104,14 +104,10 @@ pub enum Error {
 impl Settings {
     /// Reads a settings file (YAML).
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(|source| Error::Read {
-            path: path.display().to_string(),
-            source,
-        })?;
-        serde_saphyr::from_str(&text).map_err(|source| Error::Parse {
-            path: path.display().to_string(),
-            source: Box::new(source),
-        })
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| Error::Read { path: path.display().to_string(), source })?;
+        serde_saphyr::from_str(&text)
+            .map_err(|source| Error::Parse { path: path.display().to_string(), source: Box::new(source) })
     }
 
     /// How often everything is looked at again without an event.

@@ -23,8 +23,8 @@ pub use http_route::{
     BackendRef, HTTPRoute, HTTPRouteSpec, HTTPRouteStatus, ParentRef, ParentStatus, RouteRule,
 };
 pub use module_class::{
-    ContractType, Limits, ModuleClass, ModuleClassSpec, ModuleClassStatus, Offering, Plan,
-    Requests, Resources,
+    ContractType, Limits, ModuleClass, ModuleClassSpec, ModuleClassStatus, Offering, Plan, Requests,
+    Resources,
 };
 pub use municipality::{
     Administrator, AdministratorKind, Contact, DeletionPolicy, Legal, ModuleCount, Municipality,
@@ -43,18 +43,10 @@ const DESCRIPTION_LIMIT: usize = 400;
 
 /// The three CustomResourceDefinitions, as `rathaus crds` prints them.
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    let mut crds = vec![
-        Municipality::crd(),
-        ModuleClass::crd(),
-        ServiceModule::crd(),
-    ];
+    let mut crds = vec![Municipality::crd(), ModuleClass::crd(), ServiceModule::crd()];
     for crd in &mut crds {
         for version in &mut crd.spec.versions {
-            if let Some(schema) = version
-                .schema
-                .as_mut()
-                .and_then(|s| s.open_api_v3_schema.as_mut())
-            {
+            if let Some(schema) = version.schema.as_mut().and_then(|s| s.open_api_v3_schema.as_mut()) {
                 shorten(schema);
             }
         }
@@ -63,18 +55,10 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
 }
 
 fn shorten(schema: &mut JSONSchemaProps) {
-    if let Some(text) = schema
-        .description
-        .as_mut()
-        .filter(|text| text.len() > DESCRIPTION_LIMIT)
-    {
+    if let Some(text) = schema.description.as_mut().filter(|text| text.len() > DESCRIPTION_LIMIT) {
         *text = text.split(". ").next().unwrap_or_default().to_owned();
     }
-    for property in schema
-        .properties
-        .iter_mut()
-        .flat_map(|map| map.values_mut())
-    {
+    for property in schema.properties.iter_mut().flat_map(|map| map.values_mut()) {
         shorten(property);
     }
     if let Some(JSONSchemaPropsOrArray::Schema(items)) = schema.items.as_mut() {
@@ -89,16 +73,10 @@ fn shorten(schema: &mut JSONSchemaProps) {
 mod tests {
     use super::*;
 
-    fn strings_and_lists_without_bound(
-        path: &str,
-        schema: &JSONSchemaProps,
-        found: &mut Vec<String>,
-    ) {
+    fn strings_and_lists_without_bound(path: &str, schema: &JSONSchemaProps, found: &mut Vec<String>) {
         match schema.type_.as_deref() {
             Some("string")
-                if schema.max_length.is_none()
-                    && schema.enum_.is_none()
-                    && schema.format.is_none() =>
+                if schema.max_length.is_none() && schema.enum_.is_none() && schema.format.is_none() =>
             {
                 found.push(path.to_owned());
             }
@@ -117,18 +95,9 @@ mod tests {
     fn every_string_and_list_that_a_person_writes_is_bounded() {
         let mut found = Vec::new();
         for crd in crds() {
-            let schema = crd.spec.versions[0]
-                .schema
-                .clone()
-                .unwrap()
-                .open_api_v3_schema
-                .unwrap();
+            let schema = crd.spec.versions[0].schema.clone().unwrap().open_api_v3_schema.unwrap();
             let spec = &schema.properties.unwrap()["spec"];
-            strings_and_lists_without_bound(
-                &format!("{}.spec", crd.spec.names.kind),
-                spec,
-                &mut found,
-            );
+            strings_and_lists_without_bound(&format!("{}.spec", crd.spec.names.kind), spec, &mut found);
         }
         assert!(found.is_empty(), "without maxLength or maxItems: {found:?}");
     }

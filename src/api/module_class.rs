@@ -33,8 +33,8 @@ pub struct ModuleClassSpec {
     pub contract_type: ContractType,
 
     /// Version of the module, Semantic Versioning 2.0.0.
-    #[schemars(length(max = 64))]
-    #[x_kube(validation = Rule::new("self.matches('^(0|[1-9][0-9]*)[.](0|[1-9][0-9]*)[.](0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?([+][0-9A-Za-z.-]+)?$')").message("must be a semantic version, such as 1.0.0"))]
+    #[schemars(length(max = 63))]
+    #[x_kube(validation = Rule::new("self.matches('^(0|[1-9][0-9]*)[.](0|[1-9][0-9]*)[.](0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?([+][0-9A-Za-z.-]+)?$') && self.matches('[0-9A-Za-z]$')").message("must be a semantic version, such as 1.0.0"))]
     pub version: String,
 
     /// Image by digest, `NAME@sha256:…`: a tag may change behind the auditor's back.
@@ -131,10 +131,7 @@ pub struct Limits {
 #[serde(rename_all = "camelCase")]
 pub struct Offering {
     /// Municipalities whose ARS starts with one of these: a land (`05`), a Kreis (`05554`), a town.
-    #[schemars(
-        length(min = 1, max = 64),
-        inner(length(min = 1, max = 12), regex(pattern = "^[0-9]+$"))
-    )]
+    #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 12), regex(pattern = "^[0-9]+$")))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub ars_prefixes: Vec<String>,
 }

@@ -44,10 +44,7 @@ pub struct ServiceModuleSpec {
 
     /// Sibling modules that it calls, by name: opens exactly those network paths and tells it their URLs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 8),
-        inner(length(max = 22), regex(pattern = "^[a-z]([-a-z0-9]*[a-z0-9])?$"))
-    )]
+    #[schemars(length(max = 8), inner(length(max = 22), regex(pattern = "^[a-z]([-a-z0-9]*[a-z0-9])?$")))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub uses: Vec<String>,
 

@@ -13,7 +13,7 @@ mod verdict;
 
 pub use class::{Class, resolve as resolve_class};
 pub use module::{Configuration, Module, World, resolve as resolve_module};
-pub use names::{Ars, Hostname, Image, ModuleName, TownName};
-pub use ownership::{FIELD_MANAGER, MUNICIPALITY_UID, is_applied_by_us, is_made_for};
+pub use names::{Ars, Hostname, Image, ModuleName, TownName, Version};
+pub use ownership::{ARS_LABEL, FIELD_MANAGER, is_applied_by_us, is_made_for};
 pub use town::{Administrator, NamespaceClaim, Town, namespace_claim, resolve as resolve_town};
 pub use verdict::{Cause, Verdict};

@@ -3,9 +3,10 @@
 
 //! A ServiceModule, checked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kube::ResourceExt;
+use url::Url;
 
 use super::class::{self, Class};
 use super::names::ModuleName;
@@ -27,8 +28,10 @@ pub struct Module {
     pub class: Class,
     /// In which size.
     pub plan: api::Plan,
-    /// Siblings that it calls.
-    pub uses: BTreeSet<ModuleName>,
+    /// Where citizens reach it.
+    pub public_url: Url,
+    /// Siblings that it calls, and where.
+    pub uses: BTreeMap<ModuleName, Url>,
     /// Siblings that call it.
     pub callers: BTreeSet<ModuleName>,
     /// What the town chose.
@@ -101,7 +104,8 @@ pub fn resolve(raw: &ServiceModule, world: World<'_>) -> Result<Module, Verdict>
             ),
         )
     })?;
-    let uses = siblings_used(&name, spec, world.siblings)?;
+    let public_url = parse_url(format!("https://{}", town.hostname.of_module(&name)))?;
+    let uses = siblings_used(&name, &town, spec, world.siblings)?;
     let callers = world
         .siblings
         .iter()
@@ -117,6 +121,7 @@ pub fn resolve(raw: &ServiceModule, world: World<'_>) -> Result<Module, Verdict>
         uses,
         callers,
         configuration,
+        public_url,
     })
 }
 
@@ -136,18 +141,32 @@ fn configuration(class: &Class, spec: &api::ServiceModuleSpec) -> Result<Configu
 
 fn siblings_used(
     name: &ModuleName,
+    town: &Town,
     spec: &api::ServiceModuleSpec,
     siblings: &[&ServiceModule],
-) -> Result<BTreeSet<ModuleName>, Verdict> {
+) -> Result<BTreeMap<ModuleName, Url>, Verdict> {
     let sibling = |used: &String| {
         let known = siblings.iter().any(|sibling| sibling.name_any() == *used);
-        ModuleName::parse(used).ok().filter(|used| known && used != name).ok_or_else(|| {
+        let used = ModuleName::parse(used).ok().filter(|used| known && used != name).ok_or_else(|| {
             Verdict::invalid(
                 CLASS_ACCEPTED,
                 "SiblingNotFound",
                 format!("spec.uses names {used:?}, which is no other module of this municipality; create it, or remove the name"),
             )
-        })
+        })?;
+        let url = parse_url(format!("http://{used}.{}.svc", town.name.namespace()))?;
+        Ok((used, url))
     };
     spec.uses.iter().map(sibling).collect()
+}
+
+/// A DNS name can be well formed and yet no host of a URL: a label such as `xn--a` is bad Punycode.
+fn parse_url(text: String) -> Result<Url, Verdict> {
+    Url::parse(&text).map_err(|wrong| {
+        Verdict::invalid(
+            CLASS_ACCEPTED,
+            "HostnameInvalid",
+            format!("{text} is not a URL: {wrong}; change the host name"),
+        )
+    })
 }

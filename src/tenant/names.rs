@@ -48,6 +48,10 @@ text_type! {
     Hostname
 }
 text_type! {
+    /// Semantic version (2.0.0) that also fits a Kubernetes label once `+` has become `_`.
+    Version
+}
+text_type! {
     /// Image reference by digest, `NAME@sha256:<64 hex digits>`.
     Image
 }
@@ -56,9 +60,7 @@ fn is_label(text: &str, longest: usize) -> bool {
     text.len() <= longest
         && text.starts_with(|c: char| c.is_ascii_lowercase())
         && !text.ends_with('-')
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 impl TownName {
@@ -92,9 +94,7 @@ impl ModuleName {
         if is_label(text, 22) {
             return Ok(Self(text.to_owned()));
         }
-        Err(format!(
-            "metadata.name {text:?} must be a DNS label of at most 22 characters, such as e-payment"
-        ))
+        Err(format!("metadata.name {text:?} must be a DNS label of at most 22 characters, such as e-payment"))
     }
 
     /// Name of the module's database and role, unique for (town, module) since neither part can
@@ -135,13 +135,9 @@ impl Hostname {
             (1..=63).contains(&label.len())
                 && !label.starts_with('-')
                 && !label.ends_with('-')
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         });
-        let named = labels
-            .last()
-            .is_some_and(|last| last.starts_with(|c: char| c.is_ascii_lowercase()));
+        let named = labels.last().is_some_and(|last| last.starts_with(|c: char| c.is_ascii_lowercase()));
         if well_formed && named && labels.len() >= 2 && text.len() <= 200 {
             return Ok(Self(text.to_owned()));
         }
@@ -152,9 +148,7 @@ impl Hostname {
 
     /// Whether this name is the other, or lies below it.
     pub fn is_within(&self, other: &str) -> bool {
-        self.0
-            .strip_suffix(other)
-            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        self.0.strip_suffix(other).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     }
 
     /// The host of one of the town's modules.
@@ -163,26 +157,40 @@ impl Hostname {
     }
 }
 
-impl Image {
-    /// Parses an image reference.
+impl Version {
+    /// Parses a version.
     pub fn parse(text: &str) -> Result<Self, Wrong> {
-        let digest = text
-            .split_once("@sha256:")
-            .map(|(name, hex)| !name.is_empty() && is_sha256(hex));
-        if digest == Some(true) {
+        let core = text.split(['-', '+']).next().unwrap_or_default();
+        let numbers = core.split('.').filter(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "-+.".contains(c);
+        let well_formed = text.chars().all(allowed) && text.ends_with(|c: char| c.is_ascii_alphanumeric());
+        if numbers.count() == 3 && core.split('.').count() == 3 && well_formed && text.len() <= 63 {
             return Ok(Self(text.to_owned()));
         }
         Err(format!(
-            "spec.image {text:?} must name an image by digest, NAME@sha256:<64 hex digits>"
+            "spec.version {text:?} must be a semantic version of at most 63 characters, such as 1.0.0"
         ))
+    }
+
+    /// The version as a label's value.
+    pub fn as_label(&self) -> String {
+        self.0.replace('+', "_")
+    }
+}
+
+impl Image {
+    /// Parses an image reference.
+    pub fn parse(text: &str) -> Result<Self, Wrong> {
+        let digest = text.split_once("@sha256:").map(|(name, hex)| !name.is_empty() && is_sha256(hex));
+        if digest == Some(true) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(format!("spec.image {text:?} must name an image by digest, NAME@sha256:<64 hex digits>"))
     }
 }
 
 fn is_sha256(hex: &str) -> bool {
-    hex.len() == 64
-        && hex
-            .bytes()
-            .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
 #[cfg(test)]
@@ -197,21 +205,9 @@ mod tests {
 
     #[test]
     fn ars_says_what_is_wrong_with_it() {
-        assert!(
-            Ars::parse("05554000400")
-                .unwrap_err()
-                .contains("exactly 12 digits")
-        );
-        assert!(
-            Ars::parse("175540004004")
-                .unwrap_err()
-                .contains("land code 17")
-        );
-        assert!(
-            Ars::parse("005540004004")
-                .unwrap_err()
-                .contains("land code 00")
-        );
+        assert!(Ars::parse("05554000400").unwrap_err().contains("exactly 12 digits"));
+        assert!(Ars::parse("175540004004").unwrap_err().contains("land code 17"));
+        assert!(Ars::parse("005540004004").unwrap_err().contains("land code 00"));
     }
 
     #[test]
@@ -240,20 +236,16 @@ mod tests {
 
         #[test]
         fn no_text_panics_a_parser(text in "\\PC*") {
+            let _ = Version::parse(&text);
             let _ = (TownName::parse(&text), ModuleName::parse(&text), Ars::parse(&text), Hostname::parse(&text), Image::parse(&text));
         }
     }
 
     #[test]
     fn invariant_4_towns_with_one_name_inside_the_other_stay_apart() {
-        let (bad, homburg) = (
-            TownName::parse("bad").unwrap(),
-            TownName::parse("bad-homburg").unwrap(),
-        );
-        let (module, longer) = (
-            ModuleName::parse("form").unwrap(),
-            ModuleName::parse("homburg-form").unwrap(),
-        );
+        let (bad, homburg) = (TownName::parse("bad").unwrap(), TownName::parse("bad-homburg").unwrap());
+        let (module, longer) =
+            (ModuleName::parse("form").unwrap(), ModuleName::parse("homburg-form").unwrap());
         assert_ne!(longer.database(&bad), module.database(&homburg));
     }
 }

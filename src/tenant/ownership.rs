@@ -9,22 +9,19 @@ use kube::api::ObjectMeta;
 /// The operator's field manager (server-side apply). Stable forever: it is stored in every object.
 pub const FIELD_MANAGER: &str = "rathaus";
 
-/// Annotation of a namespace: UID of the Municipality that it was made for.
-pub const MUNICIPALITY_UID: &str = "rathaus.dev/municipality-uid";
+/// Label of everything that is made: the ARS of the municipality that it was made for.
+pub const ARS_LABEL: &str = "rathaus.dev/ars";
 
 /// Whether the operator has applied this object.
 pub fn is_applied_by_us(meta: &ObjectMeta) -> bool {
     meta.managed_fields.iter().flatten().any(|entry| {
-        entry.manager.as_deref() == Some(FIELD_MANAGER)
-            && entry.operation.as_deref() == Some("Apply")
+        entry.manager.as_deref() == Some(FIELD_MANAGER) && entry.operation.as_deref() == Some("Apply")
     })
 }
 
-/// Whether the operator made this namespace for the Municipality with that UID.
-pub fn is_made_for(meta: &ObjectMeta, municipality_uid: &str) -> bool {
-    let marked = meta
-        .annotations
-        .as_ref()
-        .and_then(|all| all.get(MUNICIPALITY_UID));
-    is_applied_by_us(meta) && marked.is_some_and(|uid| uid == municipality_uid)
+/// Whether the operator made this for the municipality with that ARS. The ARS and not a UID: a
+/// municipality that comes back finds what is its own, another one of the same name does not.
+pub fn is_made_for(meta: &ObjectMeta, ars: &str) -> bool {
+    let labelled = meta.labels.as_ref().and_then(|all| all.get(ARS_LABEL));
+    is_applied_by_us(meta) && labelled.is_some_and(|label| label == ars)
 }

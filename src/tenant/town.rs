@@ -19,8 +19,6 @@ use crate::settings::Settings;
 pub struct Town {
     /// Technical name.
     pub name: TownName,
-    /// UID of the Municipality object; marks what was made for it.
-    pub uid: String,
     /// Name as citizens read it.
     pub display_name: String,
     /// Amtlicher Regionalschlüssel.
@@ -84,33 +82,19 @@ pub fn resolve<'a>(
         );
         return Err(Verdict::refused(READY, "HostnameForeign", message));
     }
-    for other in others
-        .into_iter()
-        .filter(|other| other.uid() != raw.uid() && is_older(other, raw))
-    {
+    for other in others.into_iter().filter(|other| other.uid() != raw.uid() && is_older(other, raw)) {
         refuse_taken(&ars, &hostname, other)?;
     }
     let url = |field: &str, text: &str| {
-        Url::parse(text)
-            .ok()
-            .filter(|url| url.scheme() == "https" && url.has_host())
-            .ok_or_else(|| {
-                invalid(
-                    "LegalUrlInvalid",
-                    format!("spec.legal.{field} {text:?} must be an https URL"),
-                )
-            })
+        Url::parse(text).ok().filter(|url| url.scheme() == "https" && url.has_host()).ok_or_else(|| {
+            invalid("LegalUrlInvalid", format!("spec.legal.{field} {text:?} must be an https URL"))
+        })
     };
     Ok(Town {
         imprint_url: url("imprintUrl", &spec.legal.imprint_url)?,
         privacy_url: url("privacyUrl", &spec.legal.privacy_url)?,
         accessibility_url: url("accessibilityUrl", &spec.legal.accessibility_url)?,
-        administrators: spec
-            .administrators
-            .iter()
-            .map(administrator)
-            .collect::<Result<_, _>>()?,
-        uid: raw.uid().unwrap_or_default(),
+        administrators: spec.administrators.iter().map(administrator).collect::<Result<_, _>>()?,
         display_name: spec.display_name.clone(),
         quota: spec.quota.clone(),
         deletion_policy: spec.deletion_policy,
@@ -134,9 +118,8 @@ fn refuse_taken(ars: &Ars, hostname: &Hostname, older: &Municipality) -> Result<
         return Err(Verdict::refused(READY, "ArsTaken", message));
     }
     let theirs = Hostname::parse(&older.spec.hostname).ok();
-    if theirs.is_some_and(|theirs| {
-        hostname.is_within(theirs.as_str()) || theirs.is_within(hostname.as_str())
-    }) {
+    if theirs.is_some_and(|theirs| hostname.is_within(theirs.as_str()) || theirs.is_within(hostname.as_str()))
+    {
         let message = format!(
             "spec.hostname {hostname} is equal to, above or below {}, which belongs to the older municipality {}; choose another",
             older.spec.hostname,
@@ -178,18 +161,18 @@ pub enum NamespaceClaim {
     Free,
     /// The operator made it for this very Municipality object.
     Ours,
-    /// It cannot be used.
+    /// It cannot be used, and is not touched.
     Denied(Verdict),
 }
 
-/// Judges whose the town's namespace is. Labels prove nothing: ours is what the operator itself
-/// applied and marked with the Municipality's UID, which nobody can know before it exists.
+/// Judges whose the town's namespace is. A label alone proves nothing: ours is what the
+/// operator itself applied for this ARS.
 pub fn namespace_claim(raw: &Municipality, observed: Option<&Namespace>) -> NamespaceClaim {
     let Some(namespace) = observed else {
         return NamespaceClaim::Free;
     };
     let name = namespace.name_any();
-    if !ownership::is_made_for(namespace.meta(), &raw.uid().unwrap_or_default()) {
+    if !ownership::is_made_for(namespace.meta(), &raw.spec.ars) {
         return NamespaceClaim::Denied(Verdict::refused(
             NAMESPACE_READY,
             "NamespaceForeign",

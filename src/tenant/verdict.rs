@@ -29,29 +29,14 @@ pub struct Verdict {
 
 impl Verdict {
     pub(super) fn waiting(condition: &'static str, reason: &'static str, message: String) -> Self {
-        Self {
-            cause: Cause::Waiting,
-            condition,
-            reason,
-            message,
-        }
+        Self { cause: Cause::Waiting, condition, reason, message }
     }
 
     pub(super) fn invalid(condition: &'static str, reason: &'static str, message: String) -> Self {
-        Self {
-            cause: Cause::Invalid,
-            condition,
-            reason,
-            message,
-        }
+        Self { cause: Cause::Invalid, condition, reason, message }
     }
 
     pub(super) fn refused(condition: &'static str, reason: &'static str, message: String) -> Self {
-        Self {
-            cause: Cause::Refused,
-            condition,
-            reason,
-            message,
-        }
+        Self { cause: Cause::Refused, condition, reason, message }
     }
 }

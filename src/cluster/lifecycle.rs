@@ -1,0 +1,76 @@
+// SPDX-FileCopyrightText: 2026 The rathaus authors
+// SPDX-License-Identifier: EUPL-1.2
+
+//! The three objects themselves: finalizers and status.
+
+use std::fmt::Debug;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::Error;
+use crate::tenant::FIELD_MANAGER;
+
+/// The finalizer by which the operator is asked before a Municipality or ServiceModule goes.
+pub const FINALIZER: &str = "rathaus.dev/cleanup";
+
+/// Asks to be asked. True when it had to be written.
+pub async fn add_finalizer<K>(api: &Api<K>, object: &K) -> Result<bool, Error>
+where
+    K: Resource + Clone + Debug + DeserializeOwned,
+{
+    if object.finalizers().iter().any(|name| name == FINALIZER) {
+        return Ok(false);
+    }
+    let finalizers = object.finalizers().iter().map(String::as_str).chain([FINALIZER]).collect();
+    write_finalizers(api, object, finalizers).await.map(|()| true)
+}
+
+/// Lets it go.
+pub async fn remove_finalizer<K>(api: &Api<K>, object: &K) -> Result<(), Error>
+where
+    K: Resource + Clone + Debug + DeserializeOwned,
+{
+    let others = object.finalizers().iter().map(String::as_str).filter(|name| *name != FINALIZER).collect();
+    write_finalizers(api, object, others).await
+}
+
+async fn write_finalizers<K>(api: &Api<K>, object: &K, finalizers: Vec<&str>) -> Result<(), Error>
+where
+    K: Resource + Clone + Debug + DeserializeOwned,
+{
+    // The resource version makes the write fail where somebody else changed the list meanwhile.
+    let patch = json!({"metadata": {"resourceVersion": object.resource_version(), "finalizers": finalizers}});
+    match api.patch_metadata(&object.name_any(), &PatchParams::default(), &Patch::Merge(&patch)).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        Err(error) => Err(Error::of(format!("write the finalizers of {}", object.name_any()))(error)),
+    }
+}
+
+/// Writes a status.
+pub async fn write_status<K>(api: &Api<K>, name: &str, status: &impl Serialize) -> Result<(), Error>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let patch = json!({"apiVersion": K::api_version(&()), "kind": K::kind(&()), "status": status});
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    match api.patch_status(name, &params, &Patch::Apply(&patch)).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        Err(error) => Err(Error::of(format!("write the status of {name}"))(error)),
+    }
+}
+
+/// Whether an object is deleted only because its definition is: then it says nothing about data.
+pub async fn is_terminating_crd(client: &Client, name: &str) -> Result<bool, Error> {
+    let crd = Api::<CustomResourceDefinition>::all(client.clone())
+        .get_metadata_opt(name)
+        .await
+        .map_err(Error::of(format!("read CustomResourceDefinition {name}")))?;
+    Ok(crd.is_none_or(|crd| crd.metadata.deletion_timestamp.is_some()))
+}

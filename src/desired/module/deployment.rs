@@ -1,0 +1,219 @@
+// SPDX-FileCopyrightText: 2026 The rathaus authors
+// SPDX-License-Identifier: EUPL-1.2
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
+use k8s_openapi::api::core::v1::{
+    Capabilities, ConfigMap, ConfigMapVolumeSource, Container, ContainerPort, HTTPGetAction,
+    PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, Secret,
+    SecretVolumeSource, SecurityContext, TopologySpreadConstraint, Volume, VolumeMount,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::api::ObjectMeta;
+use rathaus_contract::{ADMIN_PORT, DATABASE_URL_FILE, MODULE_FILE, PUBLIC_PORT};
+use sha2::{Digest, Sha256};
+
+use super::config_map;
+use crate::api::Resources;
+use crate::desired::labels;
+use crate::tenant::Module;
+
+/// Name of the port on which citizens are served.
+pub const PUBLIC_PORT_NAME: &str = "http";
+const ADMIN_PORT_NAME: &str = "admin";
+
+/// Seconds between SIGTERM and SIGKILL; the contract gives a module 30.
+const GRACE_SECONDS: i64 = 35;
+
+/// The module's pods: migrations first, then the replicas of its plan, in the profile `restricted`
+/// of the Pod Security Standards with a read-only root on top.
+pub fn build(module: &Module, config: &ConfigMap, database: &Secret) -> Deployment {
+    let mut pod_labels = labels::of_module(module);
+    pod_labels.insert("app.kubernetes.io/version".to_owned(), module.class.version.as_label());
+    let checksum = ("rathaus.dev/config-checksum".to_owned(), checksum(config, database));
+    Deployment {
+        metadata: super::meta(module),
+        spec: Some(DeploymentSpec {
+            replicas: Some(module.plan.replicas),
+            revision_history_limit: Some(3),
+            selector: labels::selector(module.name.as_str()),
+            strategy: Some(strategy()),
+            template: PodTemplateSpec {
+                metadata: Some(ObjectMeta {
+                    labels: Some(pod_labels),
+                    annotations: Some([checksum].into()),
+                    ..Default::default()
+                }),
+                spec: Some(pod(module)),
+            },
+            ..Default::default()
+        }),
+        status: None,
+    }
+}
+
+/// A new pod must be available before an old one goes: citizens notice nothing.
+fn strategy() -> DeploymentStrategy {
+    DeploymentStrategy {
+        type_: Some("RollingUpdate".to_owned()),
+        rolling_update: Some(RollingUpdateDeployment {
+            max_surge: Some(IntOrString::Int(1)),
+            max_unavailable: Some(IntOrString::Int(0)),
+        }),
+    }
+}
+
+/// Changes with whatever a pod reads only at its start.
+fn checksum(config: &ConfigMap, database: &Secret) -> String {
+    let mut hash = Sha256::new();
+    for (key, text) in config.data.iter().flatten() {
+        hash.update(key);
+        hash.update(text);
+    }
+    for (key, bytes) in database.data.iter().flatten() {
+        hash.update(key);
+        hash.update(&bytes.0);
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn pod(module: &Module) -> PodSpec {
+    PodSpec {
+        service_account_name: Some(module.name.to_string()),
+        automount_service_account_token: Some(false),
+        // The addresses of all the town's Services as environment variables are of no use to anybody.
+        enable_service_links: Some(false),
+        security_context: Some(PodSecurityContext {
+            run_as_non_root: Some(true),
+            run_as_user: Some(65532),
+            run_as_group: Some(65532),
+            fs_group: Some(65532),
+            seccomp_profile: Some(SeccompProfile {
+                type_: "RuntimeDefault".to_owned(),
+                localhost_profile: None,
+            }),
+            ..Default::default()
+        }),
+        termination_grace_period_seconds: Some(GRACE_SECONDS),
+        topology_spread_constraints: Some(vec![TopologySpreadConstraint {
+            label_selector: Some(labels::selector(module.name.as_str())),
+            max_skew: 1,
+            topology_key: "kubernetes.io/hostname".to_owned(),
+            when_unsatisfiable: "ScheduleAnyway".to_owned(),
+            ..Default::default()
+        }]),
+        init_containers: Some(vec![Container {
+            name: "migrate".to_owned(),
+            args: Some(vec!["migrate".to_owned()]),
+            ..container(module)
+        }]),
+        containers: vec![Container {
+            name: "module".to_owned(),
+            ports: Some(vec![port(PUBLIC_PORT_NAME, PUBLIC_PORT), port(ADMIN_PORT_NAME, ADMIN_PORT)]),
+            // Migrations are over by now: a start takes a second, and half a minute is a failure.
+            startup_probe: Some(Probe {
+                failure_threshold: Some(30),
+                period_seconds: Some(1),
+                ..probe("/livez")
+            }),
+            liveness_probe: Some(Probe {
+                failure_threshold: Some(3),
+                period_seconds: Some(10),
+                ..probe("/livez")
+            }),
+            readiness_probe: Some(Probe {
+                failure_threshold: Some(2),
+                period_seconds: Some(5),
+                ..probe("/readyz")
+            }),
+            ..container(module)
+        }],
+        volumes: Some(vec![
+            Volume {
+                name: "config".to_owned(),
+                config_map: Some(ConfigMapVolumeSource {
+                    name: module.name.to_string(),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            },
+            Volume {
+                name: "database".to_owned(),
+                secret: Some(SecretVolumeSource {
+                    secret_name: Some(module.name.to_string()),
+                    // Readable for the module's group alone; fsGroup makes it that group's.
+                    default_mode: Some(0o440),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            },
+        ]),
+        ..Default::default()
+    }
+}
+
+fn container(module: &Module) -> Container {
+    Container {
+        image: Some(module.class.image.to_string()),
+        image_pull_policy: Some("IfNotPresent".to_owned()),
+        resources: Some(resources(&module.plan.resources)),
+        security_context: Some(SecurityContext {
+            allow_privilege_escalation: Some(false),
+            read_only_root_filesystem: Some(true),
+            capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
+            ..Default::default()
+        }),
+        volume_mounts: Some(vec![
+            VolumeMount {
+                name: "config".to_owned(),
+                mount_path: MODULE_FILE.to_owned(),
+                sub_path: Some(config_map::FILE.to_owned()),
+                read_only: Some(true),
+                ..Default::default()
+            },
+            VolumeMount {
+                name: "database".to_owned(),
+                mount_path: DATABASE_URL_FILE.trim_end_matches("/url").to_owned(),
+                read_only: Some(true),
+                ..Default::default()
+            },
+        ]),
+        // The last words of a container that failed become its message in the pod's status.
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        ..Default::default()
+    }
+}
+
+fn resources(resources: &Resources) -> ResourceRequirements {
+    let amounts = |pairs: &[(&str, &str)]| -> BTreeMap<String, Quantity> {
+        pairs.iter().map(|(name, amount)| ((*name).to_owned(), Quantity((*amount).to_owned()))).collect()
+    };
+    ResourceRequirements {
+        requests: Some(amounts(&[("cpu", &resources.requests.cpu), ("memory", &resources.requests.memory)])),
+        limits: Some(amounts(&[("memory", &resources.limits.memory)])),
+        claims: None,
+    }
+}
+
+fn port(name: &str, number: u16) -> ContainerPort {
+    ContainerPort {
+        name: Some(name.to_owned()),
+        container_port: number.into(),
+        protocol: Some("TCP".to_owned()),
+        ..Default::default()
+    }
+}
+
+fn probe(path: &str) -> Probe {
+    Probe {
+        http_get: Some(HTTPGetAction {
+            path: Some(path.to_owned()),
+            port: IntOrString::String(ADMIN_PORT_NAME.to_owned()),
+            ..Default::default()
+        }),
+        timeout_seconds: Some(5),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,32 @@
+// SPDX-FileCopyrightText: 2026 The rathaus authors
+// SPDX-License-Identifier: EUPL-1.2
+
+use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::deployment::PUBLIC_PORT_NAME;
+use crate::desired::labels;
+use crate::tenant::Module;
+
+/// Port on which the gateway and siblings reach a module.
+pub const PORT: i32 = 80;
+
+/// The module's address in the cluster. The admin port is not part of it.
+pub fn build(module: &Module) -> Service {
+    Service {
+        metadata: super::meta(module),
+        spec: Some(ServiceSpec {
+            type_: Some("ClusterIP".to_owned()),
+            selector: labels::selector(module.name.as_str()).match_labels,
+            ports: Some(vec![ServicePort {
+                name: Some(PUBLIC_PORT_NAME.to_owned()),
+                port: PORT,
+                protocol: Some("TCP".to_owned()),
+                target_port: Some(IntOrString::String(PUBLIC_PORT_NAME.to_owned())),
+                ..Default::default()
+            }]),
+            ..Default::default()
+        }),
+        status: None,
+    }
+}

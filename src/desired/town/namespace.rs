@@ -1,0 +1,30 @@
+// SPDX-FileCopyrightText: 2026 The rathaus authors
+// SPDX-License-Identifier: EUPL-1.2
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::ObjectMeta;
+
+use crate::desired::labels;
+use crate::tenant::Town;
+
+/// Version of the Pod Security Standards (Kubernetes) that is enforced; pinned, so that an upgrade of
+/// the cluster does not change what runs.
+const POD_SECURITY_VERSION: &str = "v1.35";
+
+/// The town's namespace. It has no owner reference: deleting the Municipality's CRD by accident must
+/// not take the town's objects along.
+pub fn build(town: &Town) -> Namespace {
+    let mut labels = labels::of_town(town);
+    for mode in ["enforce", "audit", "warn"] {
+        labels.insert(format!("pod-security.kubernetes.io/{mode}"), "restricted".to_owned());
+        labels.insert(format!("pod-security.kubernetes.io/{mode}-version"), POD_SECURITY_VERSION.to_owned());
+    }
+    Namespace {
+        metadata: ObjectMeta {
+            name: Some(town.name.namespace()),
+            labels: Some(labels),
+            ..Default::default()
+        },
+        ..Default::default()
+    }
+}
