@@ -8,6 +8,8 @@
 pub mod api;
 pub mod cluster;
 pub mod desired;
+pub mod reconcile;
+pub mod serve;
 pub mod settings;
 pub mod status;
 pub mod tenant;

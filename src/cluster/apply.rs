@@ -22,40 +22,59 @@ const APPLIED_HASH: &str = "rathaus.dev/applied-hash";
 
 /// What the API server answered. Status is computed from this and never from what was planned.
 #[derive(Debug, Default)]
-pub struct Applied(BTreeMap<(Kind, String), DynamicObject>);
+pub struct Applied {
+    objects: BTreeMap<(Kind, String), DynamicObject>,
+    /// Whether anything had to be written.
+    pub changed: bool,
+}
 
 impl Applied {
     /// The only object of a kind that a module has one of, as the server knows it.
     pub fn one<K: DeserializeOwned>(&self, kind: Kind) -> Option<K> {
-        let (_, object) = self.0.iter().find(|((k, _), _)| *k == kind)?;
-        serde_json::from_value(serde_json::to_value(object).ok()?).ok()
+        one(&self.objects, kind)
     }
 }
 
-/// Makes the objects so, in order, and then deletes those children that are not among them.
-///
-/// An object that already is as desired is not written. One that somebody else made stops
-/// everything before it is touched.
-pub async fn apply(client: &Client, desired: Vec<Object>, children: &Children) -> Result<Applied, Error> {
-    let mut applied = Applied::default();
+/// The first object of a kind, typed.
+pub fn one<K: DeserializeOwned>(objects: &Children, kind: Kind) -> Option<K> {
+    let (_, object) = objects.iter().find(|((k, _), _)| *k == kind)?;
+    serde_json::from_value(serde_json::to_value(object).ok()?).ok()
+}
+
+/// Makes the objects so, in order. One that already is as desired is not written; one that somebody
+/// else made stops everything before it is touched.
+pub async fn apply(
+    client: &Client,
+    desired: Vec<Object>,
+    children: &Children,
+    applied: &mut Applied,
+) -> Result<(), Error> {
     for object in desired {
         let key = (object.kind(), object.name().to_owned());
-        let live = ensure(client, &object, children.get(&key)).await?;
-        applied.0.insert(key, live);
+        let (live, changed) = ensure(client, &object, children.get(&key)).await?;
+        applied.changed |= changed;
+        applied.objects.insert(key, live);
     }
-    for (key, child) in children {
-        if !applied.0.contains_key(key) && is_applied_by_us(child.meta()) {
-            delete(client, key.0, child).await?;
-        }
+    Ok(())
+}
+
+/// Deletes those children that are not among the applied, if the operator made them.
+pub async fn prune(client: &Client, children: &Children, keep: &Applied) -> Result<(), Error> {
+    let superfluous = children.iter().filter(|(key, child)| {
+        let ours = is_applied_by_us(child.meta()) && child.meta().deletion_timestamp.is_none();
+        !keep.objects.contains_key(key) && ours
+    });
+    for ((kind, _), child) in superfluous {
+        delete(client, *kind, child).await?;
     }
-    Ok(applied)
+    Ok(())
 }
 
 async fn ensure(
     client: &Client,
     object: &Object,
     known: Option<&DynamicObject>,
-) -> Result<DynamicObject, Error> {
+) -> Result<(DynamicObject, bool), Error> {
     let (kind, name) = (object.kind(), object.name());
     let what = format!("write {kind:?} {name}");
     let unserializable =
@@ -75,14 +94,14 @@ async fn ensure(
         if !is_applied_by_us(live.meta()) {
             return Err(Error::Foreign { kind: format!("{kind:?}"), name: name.to_owned() });
         }
-        let current = serde_json::to_value(live).map_err(unserializable)?;
-        if covers(&current, &desired) {
-            return Ok(live.clone());
+        if covers(&serde_json::to_value(live).map_err(unserializable)?, &desired) {
+            return Ok((live.clone(), false));
         }
     }
     tracing::info!(kind = ?kind, name, namespace = object.meta().namespace, "apply");
     let params = PatchParams::apply(FIELD_MANAGER).force().validation_strict();
-    api.patch(name, &params, &Patch::Apply(&desired)).await.map_err(Error::of(what.clone()))
+    let live = api.patch(name, &params, &Patch::Apply(&desired)).await.map_err(Error::of(what.clone()))?;
+    Ok((live, true))
 }
 
 fn hashed(mut desired: Value) -> Value {

@@ -11,7 +11,7 @@ mod drift;
 mod error;
 mod lifecycle;
 
-pub use apply::{Applied, apply, delete_namespace};
+pub use apply::{Applied, apply, delete_namespace, one, prune};
 pub use children::{Children, children_of_module, children_of_town, namespace, pods};
 pub use error::Error;
-pub use lifecycle::{add_finalizer, is_terminating_crd, remove_finalizer, write_status};
+pub use lifecycle::{FINALIZER, add_finalizer, is_terminating_crd, remove_finalizer, write_status};

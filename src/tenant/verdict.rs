@@ -28,7 +28,8 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    pub(super) fn waiting(condition: &'static str, reason: &'static str, message: String) -> Self {
+    /// Something else must come first.
+    pub fn waiting(condition: &'static str, reason: &'static str, message: String) -> Self {
         Self { cause: Cause::Waiting, condition, reason, message }
     }
 

@@ -25,7 +25,7 @@ fn render(config: &ModuleConfig) -> String {
 }
 
 /// What the module is told about its place.
-pub fn module_config(module: &Module) -> ModuleConfig {
+fn module_config(module: &Module) -> ModuleConfig {
     let town = &module.town;
     let Configuration::EPayment(block) = &module.configuration;
     ModuleConfig {

@@ -26,7 +26,7 @@ use crate::api::{HTTPRoute, ServiceModule};
 use crate::settings::Settings;
 use crate::tenant::Module;
 
-pub use config_map::module_config;
+pub use secret::URL as DATABASE_URL_KEY;
 
 /// What the module needs to reach its database.
 #[derive(Clone, PartialEq)]

@@ -42,13 +42,15 @@ pub fn plan(town: &Town, settings: &Settings) -> Plan {
     }
 }
 
-/// The objects of a plan by the condition that they make true, in the order in which they are written.
+/// The objects of a plan in the order in which they are written, by the condition that they make true.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Waves {
     /// `NamespaceReady`: everything else lies in it.
     pub namespace: Object,
-    /// `AccessReady`: the operator's own binding first, as it may write nothing else without it.
-    pub access: Vec<Object>,
+    /// `AccessReady`, first: without it the operator may not even look into the namespace.
+    pub operator: Object,
+    /// `AccessReady`.
+    pub administrators: Object,
     /// `Isolated`: walls before anybody can run anything, the quota last so that it counts all.
     pub isolation: Vec<Object>,
 }
@@ -59,7 +61,8 @@ impl Plan {
         let Self { namespace, operator, administrators, default_deny, dns, quota, limits } = self;
         Waves {
             namespace: namespace.into(),
-            access: vec![operator.into(), administrators.into()],
+            operator: operator.into(),
+            administrators: administrators.into(),
             isolation: vec![default_deny.into(), dns.into(), limits.into(), quota.into()],
         }
     }

@@ -1,0 +1,174 @@
+// SPDX-FileCopyrightText: 2026 The rathaus authors
+// SPDX-License-Identifier: EUPL-1.2
+
+//! One look at one Municipality.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Instant;
+
+use k8s_openapi::jiff::Timestamp;
+use kube::runtime::controller::Action;
+use kube::{Api, CustomResourceExt, Resource, ResourceExt};
+
+use super::context::{Context, readable};
+use super::{Guarded, retry};
+use crate::api::conditions::{ACCESS_READY, ISOLATED, NAMESPACE_READY, OF_MUNICIPALITY, READY};
+use crate::api::{ModuleCount, Municipality, MunicipalityStatus};
+use crate::cluster::{self, Applied, Children, FINALIZER};
+use crate::desired;
+use crate::status::{self, Outcome, Report, Step};
+use crate::tenant::{self, Ars, NamespaceClaim, Town, TownName, Verdict};
+
+pub(super) async fn reconcile(
+    object: Arc<Guarded<Municipality>>,
+    ctx: Arc<Context>,
+) -> Result<Action, Infallible> {
+    ctx.synced().await;
+    let start = Instant::now();
+    let report = match &object.0 {
+        Err(unreadable) => Some(Report::unreadable(&unreadable.error)),
+        Ok(raw) if raw.meta().deletion_timestamp.is_some() => ctx.bounded(remove(raw, &ctx)).await,
+        Ok(raw) if raw.spec.suspend => Some(Report::suspended("the municipality")),
+        Ok(raw) => ctx.bounded(async { Some(provision(raw, &ctx).await) }).await,
+    };
+    let Some(report) = report else { return Ok(Action::await_change()) };
+    let written = write_status(&object, &report, &ctx).await;
+    Ok(retry::settle(&ctx, "municipality", &object.name_any(), &report, written, start.elapsed()))
+}
+
+async fn provision(raw: &Municipality, ctx: &Context) -> Report {
+    let mut steps = Vec::new();
+    let stopped = pipeline(raw, ctx, &mut steps).await.err();
+    Report { steps: steps.into_iter().chain(stopped).collect() }
+}
+
+/// observe → resolve → desired → apply, wave by wave.
+async fn pipeline(raw: &Municipality, ctx: &Context, steps: &mut Vec<Step>) -> Result<(), Step> {
+    let at = |condition| move |error: cluster::Error| Step::failed(condition, &error);
+    let (client, mut applied) = (&ctx.client, Applied::default());
+    let town = resolve(raw, ctx)?;
+    let name = town.name.namespace();
+    let namespace = cluster::namespace(client, &name).await.map_err(at(NAMESPACE_READY))?;
+    if let NamespaceClaim::Denied(verdict) = tenant::namespace_claim(raw, namespace.as_ref()) {
+        return Err(verdict.into());
+    }
+    cluster::add_finalizer(&Api::all(client.clone()), raw).await.map_err(at(READY))?;
+
+    let waves = desired::town::plan(&town, &ctx.settings).into_waves();
+    let none = Children::new();
+    cluster::apply(client, vec![waves.namespace], &none, &mut applied).await.map_err(at(NAMESPACE_READY))?;
+    steps.push(Step::ready(NAMESPACE_READY, "Created", format!("namespace {name} is there")));
+
+    cluster::apply(client, vec![waves.operator], &none, &mut applied).await.map_err(at(ACCESS_READY))?;
+    if applied.changed {
+        let message = "the API server takes a moment to let the operator in".to_owned();
+        return Err(Step {
+            condition: ACCESS_READY,
+            outcome: Outcome::Waiting,
+            reason: "RightsPropagating",
+            message,
+        });
+    }
+    let children = cluster::children_of_town(client, &town.name).await.map_err(at(ACCESS_READY))?;
+    cluster::apply(client, vec![waves.administrators], &children, &mut applied)
+        .await
+        .map_err(at(ACCESS_READY))?;
+    steps.push(Step::ready(ACCESS_READY, "Bound", "administrators and operator have their rights"));
+
+    cluster::apply(client, waves.isolation, &children, &mut applied).await.map_err(at(ISOLATED))?;
+    cluster::prune(client, &children, &applied).await.map_err(at(ISOLATED))?;
+    steps.push(Step::ready(ISOLATED, "Enforced", "network policies, limits and quota are in force"));
+    Ok(())
+}
+
+/// The town, checked against all others.
+pub(super) fn resolve(raw: &Municipality, ctx: &Context) -> Result<Town, Verdict> {
+    let towns = readable(&ctx.towns);
+    tenant::resolve_town(raw, towns.iter().filter_map(|town| town.0.as_ref().ok()), &ctx.settings)
+}
+
+/// Ends what was made for the town; `None` once nothing is left to say.
+async fn remove(raw: &Municipality, ctx: &Context) -> Option<Report> {
+    if !raw.finalizers().iter().any(|name| name == FINALIZER) {
+        return None;
+    }
+    match remove_namespace(raw, ctx).await {
+        Ok(true) => cluster::remove_finalizer(&Api::all(ctx.client.clone()), raw).await.err().map(failed),
+        Ok(false) => {
+            let message = "the namespace and its modules are being removed".to_owned();
+            Some(Report {
+                steps: vec![Step {
+                    condition: READY,
+                    outcome: Outcome::Waiting,
+                    reason: "Deleting",
+                    message,
+                }],
+            })
+        }
+        Err(error) => Some(failed(error)),
+    }
+}
+
+fn failed(error: cluster::Error) -> Report {
+    Report { steps: vec![Step::failed(READY, &error)] }
+}
+
+/// True once the namespace is gone, or is not the operator's to delete: because it is not the
+/// town's, or because the Municipality goes only with its definition, which says nothing about data.
+async fn remove_namespace(raw: &Municipality, ctx: &Context) -> Result<bool, cluster::Error> {
+    let Ok(name) = TownName::parse(&raw.name_any()) else { return Ok(true) };
+    if cluster::is_terminating_crd(&ctx.client, Municipality::crd_name()).await? {
+        return Ok(true);
+    }
+    let Some(namespace) = cluster::namespace(&ctx.client, &name.namespace()).await? else { return Ok(true) };
+    if !tenant::is_made_for(namespace.meta(), &raw.spec.ars) {
+        return Ok(true);
+    }
+    if namespace.meta().deletion_timestamp.is_none() {
+        cluster::delete_namespace(&ctx.client, &namespace).await?;
+    }
+    Ok(false)
+}
+
+async fn write_status(
+    object: &Guarded<Municipality>,
+    report: &Report,
+    ctx: &Context,
+) -> Result<(), cluster::Error> {
+    let raw = object.0.as_ref().ok();
+    let before = raw.and_then(|raw| raw.status.clone()).unwrap_or_default();
+    let generation = object.meta().generation;
+    let namespace = format!("{}{}", TownName::NAMESPACE_PREFIX, object.name_any());
+    let modules = count_modules(&namespace, ctx);
+    let success = format!("namespace {namespace} is ready for modules");
+    let conditions =
+        status::merge(&before.conditions, report, &OF_MUNICIPALITY, generation, &success, Timestamp::now());
+    let after = MunicipalityStatus {
+        observed_generation: generation,
+        namespace: status::is_true(&conditions, NAMESPACE_READY).then_some(namespace),
+        conditions,
+        ags: raw.and_then(|raw| Ars::parse(&raw.spec.ars).ok()).map(|ars| ars.ags()),
+        modules: Some(modules),
+    };
+    if after == before {
+        return Ok(());
+    }
+    let api = Api::<Municipality>::all(ctx.client.clone());
+    cluster::write_status(&api, &object.name_any(), &after).await?;
+    ctx.announce(&object.object_ref(&()), &before.conditions, &after.conditions).await;
+    Ok(())
+}
+
+fn count_modules(namespace: &str, ctx: &Context) -> ModuleCount {
+    let modules = ctx.modules.state();
+    let mine = modules.iter().filter(|module| module.namespace().as_deref() == Some(namespace));
+    let is_ready = |module: &Arc<Guarded<_>>| {
+        let status =
+            module.0.as_ref().ok().and_then(|module: &crate::api::ServiceModule| module.status.as_ref());
+        status.is_some_and(|status| status::is_true(&status.conditions, READY))
+    };
+    let (total, ready) =
+        mine.fold((0, 0), |(total, ready), module| (total + 1, ready + u32::from(is_ready(module))));
+    ModuleCount { ready, total }
+}
