@@ -6,6 +6,7 @@
 //! [`desired`] → apply ([`cluster`]) → report ([`status`]), put in order by [`reconcile`].
 
 pub mod api;
+pub mod cli;
 pub mod cluster;
 pub mod desired;
 pub mod reconcile;

@@ -101,6 +101,26 @@ pub enum Error {
     },
 }
 
+impl Default for Settings {
+    /// The chart's defaults; the database server's address is one for documentation (RFC 5737).
+    fn default() -> Self {
+        Self {
+            operator: Operator { namespace: "rathaus-system".into(), service_account: "rathaus".into() },
+            gateway: Gateway {
+                namespace: "rathaus-gateway".into(),
+                name: "public".into(),
+                domains: vec!["rathaus.example".into()],
+            },
+            database: Database { egress: vec![Egress { cidr: "192.0.2.10/32".into() }], port: 5432 },
+            dns: Dns {
+                namespace: "kube-system".into(),
+                pod_labels: [("k8s-app".to_owned(), "kube-dns".to_owned())].into(),
+            },
+            resync_seconds: default_resync_seconds(),
+        }
+    }
+}
+
 impl Settings {
     /// Reads a settings file (YAML).
     pub fn read(path: &Path) -> Result<Self, Error> {

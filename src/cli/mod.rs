@@ -1,0 +1,78 @@
+// SPDX-FileCopyrightText: 2026 The rathaus authors
+// SPDX-License-Identifier: EUPL-1.2
+
+//! The command line; one file for each command.
+
+use std::path::PathBuf;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+mod crds;
+mod manual;
+mod reference;
+mod render;
+mod run;
+mod status;
+
+pub use reference::reference;
+pub use render::{Rendered, render};
+
+/// Lends municipalities their digital basis components.
+///
+/// Also works as a kubectl plug-in: linked as kubectl-rathaus it is found as «kubectl rathaus».
+#[derive(Debug, Parser)]
+#[command(name = "rathaus", version, about, long_about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the operator.
+    Run(run::Args),
+    /// Print the CustomResourceDefinitions as YAML.
+    Crds,
+    /// Print what the operator would apply for objects in files, without a cluster.
+    ///
+    /// Passwords are made by the operator and shown as a placeholder; UIDs are given by the API server.
+    Render(render::Args),
+    /// Show all municipalities of a live cluster, with reasons.
+    Status,
+    /// Print the API reference as Markdown.
+    Reference,
+    /// Print a shell's completion script.
+    Completions {
+        /// For which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages into a folder.
+    Man {
+        /// Which folder; it must exist.
+        folder: PathBuf,
+    },
+}
+
+impl Cli {
+    /// Does what the command line asks for.
+    ///
+    /// # Errors
+    /// What went wrong, for a person to read.
+    pub async fn execute(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Run(args) => run::execute(args).await,
+            Command::Crds => crds::execute(),
+            Command::Render(args) => render::execute(&args),
+            Command::Status => status::execute().await,
+            Command::Reference => {
+                print!("{}", reference());
+                Ok(())
+            }
+            Command::Completions { shell } => {
+                clap_complete::generate(shell, &mut Self::command(), "rathaus", &mut std::io::stdout());
+                Ok(())
+            }
+            Command::Man { folder } => manual::write(Self::command(), &folder),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+// SPDX-FileCopyrightText: 2026 The rathaus authors
+// SPDX-License-Identifier: EUPL-1.2
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use kube::ResourceExt;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::api::conditions::READY;
+use crate::api::{ModuleClass, Municipality, ServiceModule};
+use crate::desired::{self, Object, module::DatabaseAccess};
+use crate::settings::Settings;
+use crate::tenant::{self, TownName, Verdict, World};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// YAML files, or folders of them, which are searched deeply.
+    #[arg(short = 'f', long = "file", required = true)]
+    files: Vec<PathBuf>,
+    /// What state IT configured (YAML); without it, the chart's defaults.
+    #[arg(long)]
+    settings: Option<PathBuf>,
+}
+
+/// Prints what the operator would apply, and what it would refuse.
+pub fn execute(args: &Args) -> anyhow::Result<()> {
+    let settings = args.settings.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
+    let rendered = render(&args.files, &settings)?;
+    for object in &rendered.objects {
+        print!("---\n{}", serde_saphyr::to_string(&object.to_json()?)?);
+    }
+    for (name, verdict) in &rendered.refused {
+        eprintln!("{name}: {} ({}): {}", verdict.condition, verdict.reason, verdict.message);
+    }
+    match rendered.refused.len() {
+        0 => Ok(()),
+        count => bail!("{count} objects would not be provisioned"),
+    }
+}
+
+/// What the operator would make of objects in files.
+#[derive(Debug, Default)]
+pub struct Rendered {
+    /// What it would apply, in order.
+    pub objects: Vec<Object>,
+    /// What it would refuse, by kind and name.
+    pub refused: Vec<(String, Verdict)>,
+}
+
+#[derive(Debug, Default)]
+struct Documents {
+    towns: Vec<Municipality>,
+    classes: Vec<ModuleClass>,
+    modules: Vec<ServiceModule>,
+}
+
+/// Reads files and plans what is in them, as the operator would once all is available.
+///
+/// # Errors
+/// Names file, line and field of what cannot be read.
+pub fn render(files: &[PathBuf], settings: &Settings) -> anyhow::Result<Rendered> {
+    let world = read(files)?;
+    let mut rendered = Rendered::default();
+    let resolve = |town: &Municipality| tenant::resolve_town(town, &world.towns, settings);
+    for raw in &world.towns {
+        match resolve(raw) {
+            Ok(town) => {
+                let waves = desired::town::plan(&town, settings).into_waves();
+                rendered.objects.extend([waves.namespace, waves.operator, waves.administrators]);
+                rendered.objects.extend(waves.isolation);
+            }
+            Err(verdict) => rendered.refused.push((format!("Municipality {}", raw.name_any()), verdict)),
+        }
+    }
+    for raw in &world.modules {
+        let namespace = raw.namespace().unwrap_or_default();
+        let town = TownName::of_namespace(&namespace)
+            .and_then(|name| world.towns.iter().find(|town| town.name_any() == name.as_str()))
+            .ok_or_else(|| {
+                let message = format!("namespace {namespace} is no municipality's among the files");
+                Verdict::waiting(READY, "MunicipalityNotFound", message)
+            })
+            .and_then(resolve);
+        let siblings: Vec<_> = world.modules.iter().filter(|m| m.namespace() == raw.namespace()).collect();
+        let class = world.classes.iter().find(|class| class.name_any() == raw.spec.class);
+        match tenant::resolve_module(raw, World { town, class, siblings: &siblings }) {
+            Ok(module) => {
+                let plan = desired::module::plan(&module, &placeholder(), true, settings);
+                rendered.objects.extend(plan.into_objects());
+            }
+            Err(verdict) => {
+                rendered.refused.push((format!("ServiceModule {namespace}/{}", raw.name_any()), verdict))
+            }
+        }
+    }
+    Ok(rendered)
+}
+
+/// Stands for what the operator makes at the database server.
+fn placeholder() -> DatabaseAccess {
+    DatabaseAccess { url: "postgres://made-by-the-operator".to_owned(), ca: None }
+}
+
+fn read(files: &[PathBuf]) -> anyhow::Result<Documents> {
+    let mut world = Documents::default();
+    for path in files {
+        for file in yaml_files(path)? {
+            let text =
+                fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            for document in documents(&text) {
+                add(&document, &mut world).with_context(|| format!("{}", file.display()))?;
+            }
+        }
+    }
+    Ok(world)
+}
+
+/// The YAML files at a path, sorted by name: the same input gives the same output.
+fn yaml_files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let entries = fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()?;
+    paths.sort();
+    let is_yaml = |path: &Path| path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
+    let nested =
+        paths.into_iter().filter(|path| path.is_dir() || is_yaml(path)).map(|path| yaml_files(&path));
+    Ok(nested.collect::<Result<Vec<_>, _>>()?.concat())
+}
+
+/// The documents of a YAML stream, each on the lines where it stands, so that errors name them.
+fn documents(text: &str) -> Vec<String> {
+    let mut documents = vec![String::new()];
+    for (line, content) in text.lines().enumerate() {
+        if content.trim_end() == "---" {
+            documents.push("\n".repeat(line + 1));
+        } else if let Some(document) = documents.last_mut() {
+            document.push_str(content);
+            document.push('\n');
+        }
+    }
+    let has_content = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+    documents.retain(|document| document.lines().any(has_content));
+    documents
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TypeMeta {
+    api_version: String,
+    kind: String,
+}
+
+fn add(document: &str, world: &mut Documents) -> anyhow::Result<()> {
+    let meta: TypeMeta = serde_saphyr::from_str(document)?;
+    if meta.api_version != "rathaus.dev/v1alpha1" {
+        return Ok(()); // other people's objects may lie in the same folder
+    }
+    match meta.kind.as_str() {
+        "Municipality" => world.towns.push(parse(document)?),
+        "ModuleClass" => world.classes.push(parse(document)?),
+        "ServiceModule" => world.modules.push(parse(document)?),
+        other => bail!("kind {other:?} is unknown; there are Municipality, ModuleClass and ServiceModule"),
+    }
+    Ok(())
+}
+
+/// An object with the UID that stands for the one which the API server would give it.
+fn parse<K: DeserializeOwned + kube::Resource>(document: &str) -> anyhow::Result<K> {
+    let mut object: K = serde_saphyr::from_str(document)?;
+    let place = object.namespace().map(|namespace| format!("{namespace}/")).unwrap_or_default();
+    object.meta_mut().uid = Some(format!("uid-of-{place}{}", object.name_any()));
+    Ok(object)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unreadable_yaml_names_line_and_field() {
+        let folder = std::env::temp_dir().join(format!("rathaus-render-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("bad.yaml");
+        fs::write(&file, "# a comment\n---\napiVersion: rathaus.dev/v1alpha1\nkind: Municipality\nmetadata: {name: a}\nspec:\n  displayName: [1]\n").unwrap();
+        let error = format!("{:#}", render(&[file], &Settings::default()).unwrap_err());
+        fs::remove_dir_all(&folder).unwrap();
+        assert!(error.contains("bad.yaml") && error.contains("line 7"), "{error}");
+    }
+
+    #[test]
+    fn documents_keep_their_lines() {
+        let all = documents("# only a comment\n---\na: 1\n---\n\nb: 2\n");
+        assert_eq!(all, ["\n\na: 1\n", "\n\n\n\n\nb: 2\n"]);
+    }
+}

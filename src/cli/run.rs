@@ -1,0 +1,117 @@
+// SPDX-FileCopyrightText: 2026 The rathaus authors
+// SPDX-License-Identifier: EUPL-1.2
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::runtime::wait::{await_condition, conditions};
+use kube::{Api, Client, Config, CustomResourceExt};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{ModuleClass, Municipality, ServiceModule};
+use crate::cluster::database::Server;
+use crate::reconcile::{self, Elector};
+use crate::serve::{self, Health, LogFormat};
+use crate::settings::Settings;
+
+/// How long the definitions may take to appear; the pod is restarted then, and says why.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Less than the pod's terminationGracePeriodSeconds of 30 s.
+const GRACE: Duration = Duration::from_secs(20);
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What state IT configured (YAML).
+    #[arg(long, default_value = "/etc/rathaus/settings.yaml")]
+    settings: PathBuf,
+    /// Folder with the database administrator's `url` and, optionally, `ca.crt`: a mounted Secret.
+    #[arg(long, default_value = "/etc/rathaus/database")]
+    database_dir: PathBuf,
+    /// Where probes and metrics are served.
+    #[arg(long, default_value = "0.0.0.0:9090")]
+    listen: SocketAddr,
+    /// How log lines look.
+    #[arg(long, value_enum, default_value_t)]
+    log_format: LogFormat,
+    /// The pod's name; identifies the replica in the lease.
+    #[arg(long, env = "POD_NAME", default_value = "rathaus")]
+    pod_name: String,
+    /// The pod's namespace; holds the lease.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "rathaus-system")]
+    pod_namespace: String,
+}
+
+/// Runs the operator until SIGTERM or SIGINT.
+pub async fn execute(args: Args) -> anyhow::Result<()> {
+    serve::start_logs(args.log_format);
+    let settings = Settings::read(&args.settings)?;
+    let stop = stop_on_signal()?;
+    let health = Arc::new(Health::default());
+    let probes = tokio::spawn(serve::serve_probes(args.listen, health.clone(), stop.clone()));
+
+    let config = Config::infer().await.context("no cluster is configured")?;
+    let client = Client::try_from(config.clone())?;
+    await_definitions(&client).await?;
+    health.ready.store(true, Ordering::Relaxed);
+
+    let elector = Elector {
+        leases: Api::namespaced(lease_client(config)?, &args.pod_namespace),
+        name: "rathaus".to_owned(),
+        identity: args.pod_name,
+    };
+    let (metrics, server) = (health.metrics.clone(), Server::new(&args.database_dir));
+    let lead = elector.run(&stop, |term| async move {
+        metrics.leads(true);
+        reconcile::run(client, settings, server, metrics.clone(), term).await;
+        metrics.leads(false);
+    });
+    tokio::select! {
+        led = lead => led?,
+        () = async { stop.cancelled().await; tokio::time::sleep(GRACE).await } => {
+            bail!("running reconciles did not end within {} s", GRACE.as_secs());
+        }
+    }
+    if !stop.is_cancelled() {
+        bail!("the watches ended by themselves");
+    }
+    probes.await?.with_context(|| format!("cannot serve probes on {}", args.listen))
+}
+
+/// A client of its own for the lease, without retries: they could outlast the lease.
+fn lease_client(mut config: Config) -> anyhow::Result<Client> {
+    config.default_retry = false;
+    config.connect_timeout = Some(Duration::from_secs(5));
+    Ok(Client::try_from(config)?)
+}
+
+async fn await_definitions(client: &Client) -> anyhow::Result<()> {
+    let crds = Api::<CustomResourceDefinition>::all(client.clone());
+    for name in [Municipality::crd_name(), ModuleClass::crd_name(), ServiceModule::crd_name()] {
+        let established = await_condition(crds.clone(), name, conditions::is_crd_established());
+        tokio::time::timeout(PATIENCE, established)
+            .await
+            .with_context(|| format!("CustomResourceDefinition {name} is not there; apply crds/ first"))?
+            .with_context(|| format!("cannot read CustomResourceDefinition {name}"))?;
+    }
+    Ok(())
+}
+
+fn stop_on_signal() -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+        let (mut signals, stop) = (signal(kind)?, stop.clone());
+        tokio::spawn(async move {
+            signals.recv().await;
+            tracing::info!("stopping");
+            stop.cancel();
+        });
+    }
+    Ok(stop)
+}

@@ -1,0 +1,91 @@
+// SPDX-FileCopyrightText: 2026 The rathaus authors
+// SPDX-License-Identifier: EUPL-1.2
+
+use anyhow::Context;
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::ListParams;
+use kube::core::DeserializeGuard;
+use kube::{Api, Client, ResourceExt};
+
+use crate::api::conditions::READY;
+use crate::api::{Municipality, ServiceModule};
+use crate::tenant::TownName;
+
+/// Prints a table over all municipalities and their modules.
+pub async fn execute() -> anyhow::Result<()> {
+    let client = Client::try_default().await.context("no cluster is configured; set KUBECONFIG")?;
+    let everything = ListParams::default();
+    let towns = Api::<DeserializeGuard<Municipality>>::all(client.clone()).list(&everything).await;
+    let towns = towns.context("cannot list municipalities")?.items;
+    let modules = Api::<DeserializeGuard<ServiceModule>>::all(client).list(&everything).await;
+    let modules = modules.context("cannot list servicemodules")?.items;
+    println!("{}", table(&towns, &modules));
+    Ok(())
+}
+
+fn table(towns: &[DeserializeGuard<Municipality>], modules: &[DeserializeGuard<ServiceModule>]) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header([
+        "MUNICIPALITY",
+        "ARS",
+        "MODULE",
+        "VERSION",
+        "READY",
+        "REASON",
+        "URL OR MESSAGE",
+    ]);
+    for town in towns {
+        let name = town.name_any();
+        let (ars, status) = match &town.0 {
+            Ok(raw) => (raw.spec.ars.as_str(), ready(raw.status.as_ref().map(|status| &status.conditions))),
+            Err(unreadable) => ("", Ready::unreadable(&unreadable.error)),
+        };
+        table.add_row([&name, ars, "", "", &status.status, &status.reason, &status.message_unless_ready()]);
+        let namespace = format!("{}{name}", TownName::NAMESPACE_PREFIX);
+        for module in modules.iter().filter(|module| module.namespace().as_ref() == Some(&namespace)) {
+            table.add_row(row(&name, module));
+        }
+    }
+    table
+}
+
+fn row(town: &str, module: &DeserializeGuard<ServiceModule>) -> [String; 7] {
+    let status = module.0.as_ref().ok().and_then(|raw| raw.status.clone()).unwrap_or_default();
+    let ready = match &module.0 {
+        Ok(_) => ready(Some(&status.conditions)),
+        Err(unreadable) => Ready::unreadable(&unreadable.error),
+    };
+    let told = if ready.status == "True" { status.url.unwrap_or_default() } else { ready.message };
+    let version = status.version.unwrap_or_default();
+    [town.to_owned(), String::new(), module.name_any(), version, ready.status, ready.reason, told]
+}
+
+struct Ready {
+    status: String,
+    reason: String,
+    message: String,
+}
+
+impl Ready {
+    fn unreadable(error: &str) -> Self {
+        Self { status: "False".to_owned(), reason: "Unreadable".to_owned(), message: error.to_owned() }
+    }
+
+    fn message_unless_ready(&self) -> String {
+        if self.status == "True" { String::new() } else { self.message.clone() }
+    }
+}
+
+fn ready(conditions: Option<&Vec<Condition>>) -> Ready {
+    let condition = conditions.into_iter().flatten().find(|condition| condition.type_ == READY);
+    match condition {
+        Some(c) => Ready { status: c.status.clone(), reason: c.reason.clone(), message: c.message.clone() },
+        None => Ready {
+            status: "Unknown".to_owned(),
+            reason: "NotSeen".to_owned(),
+            message: "the operator has not looked at it; check that it runs in rathaus-system".to_owned(),
+        },
+    }
+}
