@@ -1,4 +1,24 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! To come.
+//! Starts a real cluster on an empty machine, installs rathaus on it, and tells the tests about it.
+//!
+//! Two commands use it, `cargo xtask demo` and `cargo xtask test`; the tests use [`cluster`]. What of
+//! it lives on while the cluster runs is in [`agent`].
+
+pub mod agent;
+pub mod apply;
+pub mod command;
+pub mod database;
+mod gateway;
+pub mod images;
+pub mod lock;
+mod netpol;
+pub mod node;
+pub mod paths;
+mod pki;
+pub mod prerequisites;
+pub mod process;
+pub mod progress;
+pub mod tools;
+mod watch;

@@ -53,15 +53,12 @@ async fn main() -> ExitCode {
 }
 
 async fn within(limit: Duration, attempt: impl Future<Output = Result<()>>) -> Result<()> {
-    timeout(limit, attempt)
-        .await
-        .with_context(|| format!("no answer within {} s", limit.as_secs()))?
+    timeout(limit, attempt).await.with_context(|| format!("no answer within {} s", limit.as_secs()))?
 }
 
 async fn connect(host: &str, port: u16) -> Result<()> {
-    let stream = TcpStream::connect((host, port))
-        .await
-        .with_context(|| format!("connecting to {host}:{port}"))?;
+    let stream =
+        TcpStream::connect((host, port)).await.with_context(|| format!("connecting to {host}:{port}"))?;
     println!("connected to {}", stream.peer_addr()?);
     Ok(())
 }
@@ -81,9 +78,8 @@ async fn resolve(name: &str) -> Result<()> {
 
 async fn serve(port: u16, limit: Duration) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
-    let listener = TcpListener::bind(("0.0.0.0", port))
-        .await
-        .with_context(|| format!("listening on port {port}"))?;
+    let listener =
+        TcpListener::bind(("0.0.0.0", port)).await.with_context(|| format!("listening on port {port}"))?;
     loop {
         tokio::select! {
             accepted = listener.accept() => {
@@ -106,8 +102,6 @@ async fn answer(mut stream: TcpStream) -> std::io::Result<()> {
         }
         head.extend_from_slice(&chunk[..read]);
     }
-    stream
-        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n")
-        .await?;
+    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n").await?;
     stream.shutdown().await
 }

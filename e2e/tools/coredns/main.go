@@ -7,7 +7,6 @@ package main
 import (
 	_ "github.com/coredns/coredns/plugin/cache"
 	_ "github.com/coredns/coredns/plugin/errors"
-	_ "github.com/coredns/coredns/plugin/forward"
 	_ "github.com/coredns/coredns/plugin/kubernetes"
 	_ "github.com/coredns/coredns/plugin/ready"
 
@@ -16,6 +15,6 @@ import (
 )
 
 func main() {
-	dnsserver.Directives = []string{"errors", "ready", "cache", "kubernetes", "forward"}
+	dnsserver.Directives = []string{"errors", "ready", "cache", "kubernetes"}
 	coremain.Run()
 }

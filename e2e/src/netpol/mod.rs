@@ -1,0 +1,62 @@
+// SPDX-FileCopyrightText: 2026 The rathaus authors
+// SPDX-License-Identifier: EUPL-1.2
+
+//! Enforces NetworkPolicies on the local node's bridge, whose CNI plugin does not. Test equipment:
+//! without it, the isolation of towns could not be tested.
+
+mod peer;
+mod ruleset;
+
+use std::{cell::RefCell, time::Duration};
+
+use anyhow::Result;
+use futures::stream::select_all;
+use k8s_openapi::api::{
+    core::v1::{Namespace, Pod},
+    networking::v1::NetworkPolicy,
+};
+use kube::{Api, Client};
+use tokio::process::Command;
+
+use crate::{
+    command,
+    node::{BRIDGE, HOST, POD_NETWORK},
+    watch::{mirror, on_change},
+};
+
+/// The tables that this room owns.
+pub const TABLES: &[&str] = &["ip rathaus", "bridge rathaus"];
+
+/// Keeps the kernel's rule set as the cluster's policies demand, until the future is dropped.
+///
+/// # Errors
+/// The cluster can never be read.
+pub async fn run(client: Client) -> Result<()> {
+    let (pods, pod_changes) = mirror(Api::<Pod>::all(client.clone()));
+    let (namespaces, namespace_changes) = mirror(Api::<Namespace>::all(client.clone()));
+    let (policies, policy_changes) = mirror(Api::<NetworkPolicy>::all(client));
+    let in_force = RefCell::new(String::new());
+    let changes = select_all([pod_changes, namespace_changes, policy_changes]);
+    on_change(changes, "network policy", || async {
+        let stores = [pods.len(), namespaces.len(), policies.len()];
+        // Half a picture must not open or close anything.
+        if stores[..2].contains(&0) {
+            return Ok(());
+        }
+        let world = peer::members(&pods.state(), &namespaces.state());
+        let rules = ruleset::render(
+            &ruleset::Network { bridge: BRIDGE, pods: POD_NETWORK, host: HOST },
+            &world,
+            &policies.state(),
+        );
+        if *in_force.borrow() != rules {
+            let mut nft = Command::new("nft");
+            command::fed(nft.args(["--file", "-"]), &rules, Duration::from_secs(20)).await?;
+            tracing::info!(pods = world.len(), policies = stores[2], "network policy in force");
+            in_force.replace(rules);
+        }
+        Ok(())
+    })
+    .await;
+    Ok(())
+}
