@@ -14,3 +14,6 @@ pub mod serve;
 pub mod settings;
 pub mod status;
 pub mod tenant;
+
+#[cfg(test)]
+mod fixtures;

@@ -10,3 +10,6 @@ mod object;
 pub mod town;
 
 pub use object::{KINDS, Kind, Object};
+
+#[cfg(test)]
+mod tests;

@@ -17,3 +17,6 @@ pub use names::{Ars, Hostname, Image, ModuleName, TownName, Version};
 pub use ownership::{ARS_LABEL, FIELD_MANAGER, is_applied_by_us, is_made_for};
 pub use town::{Administrator, NamespaceClaim, Town, namespace_claim, resolve as resolve_town};
 pub use verdict::{Cause, Verdict};
+
+#[cfg(test)]
+mod tests;

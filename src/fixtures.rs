@@ -1,0 +1,73 @@
+// SPDX-FileCopyrightText: 2026 The rathaus authors
+// SPDX-License-Identifier: EUPL-1.2
+
+//! Objects that tests of several rooms start from, as people write them.
+
+use serde_json::json;
+
+use crate::api::{ModuleClass, Municipality, ServiceModule};
+use crate::settings::Settings;
+use crate::tenant::{Module, Town, World, resolve_module, resolve_town};
+
+pub fn municipality(name: &str, ars: &str, hostname: &str) -> Municipality {
+    serde_json::from_value(json!({
+        "apiVersion": "rathaus.dev/v1alpha1", "kind": "Municipality",
+        "metadata": {"name": name, "uid": format!("uid-of-{name}"), "creationTimestamp": "2026-01-01T00:00:00Z"},
+        "spec": {
+            "displayName": format!("Stadt {name}"), "ars": ars, "hostname": hostname,
+            "administrators": [
+                {"kind": "Group", "name": "ahaus-it"},
+                {"kind": "ServiceAccount", "name": "flux", "namespace": "gitops-ahaus"},
+            ],
+            "contact": {"email": "it@ahaus.example", "securityEmail": "sicherheit@ahaus.example"},
+            "legal": {
+                "imprintUrl": "https://www.ahaus.example/impressum",
+                "privacyUrl": "https://www.ahaus.example/datenschutz",
+                "accessibilityUrl": "https://www.ahaus.example/barrierefreiheit",
+            },
+        },
+    }))
+    .unwrap()
+}
+
+pub fn ahaus() -> Municipality {
+    municipality("ahaus", "055540004004", "ahaus.rathaus.example")
+}
+
+pub fn e_payment_class() -> ModuleClass {
+    serde_json::from_value(json!({
+        "apiVersion": "rathaus.dev/v1alpha1", "kind": "ModuleClass",
+        "metadata": {"name": "e-payment"},
+        "spec": {
+            "type": "EPayment", "version": "1.0.0+build.1", "licence": "EUPL-1.2",
+            "image": format!("registry.example/rathaus/e-payment@sha256:{}", "0123456789abcdef".repeat(4)),
+            "source": "https://code.example", "documentation": "https://docs.example",
+            "plans": [{"name": "small", "replicas": 2, "resources": {
+                "requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}}}],
+            "offeredTo": {"arsPrefixes": ["05"]},
+        },
+    }))
+    .unwrap()
+}
+
+pub fn module(name: &str, uses: &[&str]) -> ServiceModule {
+    serde_json::from_value(json!({
+        "apiVersion": "rathaus.dev/v1alpha1", "kind": "ServiceModule",
+        "metadata": {"name": name, "namespace": "mun-ahaus", "uid": format!("uid-of-{name}")},
+        "spec": {"class": "e-payment", "plan": "small", "uses": uses, "ePayment": {"provider": {"type": "Sandbox"}}},
+    }))
+    .unwrap()
+}
+
+pub fn town() -> Town {
+    resolve_town(&ahaus(), [], &Settings::default()).unwrap()
+}
+
+/// The e-payment of Ahaus, which uses a sibling and is used by one.
+pub fn e_payment() -> Module {
+    let (subject, used, caller) =
+        (module("e-payment", &["mailbox"]), module("mailbox", &[]), module("form", &["e-payment"]));
+    let world =
+        World { town: Ok(town()), class: Some(&e_payment_class()), siblings: &[&subject, &used, &caller] };
+    resolve_module(&subject, world).unwrap()
+}
