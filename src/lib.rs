@@ -16,4 +16,5 @@ pub mod status;
 pub mod tenant;
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may end so")]
 mod fixtures;

@@ -3,6 +3,8 @@
 
 //! What is generated and committed is fresh. `UPDATE_GENERATED=1 cargo test --test generated` writes it.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may end so")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
