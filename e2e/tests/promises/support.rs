@@ -1,0 +1,217 @@
+// SPDX-FileCopyrightText: 2026 The rathaus authors
+// SPDX-License-Identifier: EUPL-1.2
+
+//! What several promises start from: towns of their own, and waiting with patience that ends.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Client, Resource, ResourceExt};
+use rathaus::api::{Municipality, ServiceModule};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+/// Long enough for two pods to start on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Asks again until there is an answer.
+pub async fn eventually<T, F, Fut>(what: &str, ask: F) -> T
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = Result<T, String>>,
+{
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(last) if Instant::now() > deadline => panic!("not within {PATIENCE:?}: {what}; last seen: {last}"),
+            Err(_) => tokio::time::sleep(Duration::from_millis(250)).await,
+        }
+    }
+}
+
+/// A Municipality as state IT writes it. `number` (three digits) makes its ARS the town's own.
+pub fn municipality(name: &str, number: &str) -> Value {
+    json!({
+        "apiVersion": "rathaus.dev/v1alpha1", "kind": "Municipality", "metadata": {"name": name},
+        "spec": {
+            "displayName": format!("Teststadt {name}"), "ars": format!("055990{number}{number}"),
+            "hostname": format!("{name}.rathaus.example"),
+            "administrators": [{"kind": "Group", "name": format!("{name}-it")}],
+            "contact": {"email": "it@town.example", "securityEmail": "sicherheit@town.example"},
+            "legal": {
+                "imprintUrl": "https://www.town.example/impressum",
+                "privacyUrl": "https://www.town.example/datenschutz",
+                "accessibilityUrl": "https://www.town.example/barrierefreiheit",
+            },
+        },
+    })
+}
+
+/// A ServiceModule as a town writes it.
+pub fn service_module(town: &str, name: &str) -> Value {
+    json!({
+        "apiVersion": "rathaus.dev/v1alpha1", "kind": "ServiceModule",
+        "metadata": {"name": name, "namespace": format!("mun-{town}")},
+        "spec": {"class": "e-payment", "plan": "small", "ePayment": {"provider": {"type": "Sandbox"}}},
+    })
+}
+
+/// A town of a test's own.
+pub struct Town {
+    pub client: Client,
+    pub name: String,
+}
+
+impl Town {
+    /// Admits a town; one that an earlier run left is removed first.
+    pub async fn admit(client: &Client, name: &str, number: &str) -> Self {
+        Self::admit_with(client, name, municipality(name, number)).await
+    }
+
+    pub async fn admit_with(client: &Client, name: &str, object: Value) -> Self {
+        let town = Self { client: client.clone(), name: name.to_owned() };
+        town.remove().await;
+        let object: Municipality = serde_json::from_value(object).unwrap();
+        town.municipalities().create(&PostParams::default(), &object).await.unwrap();
+        town
+    }
+
+    pub fn namespace(&self) -> String {
+        format!("mun-{}", self.name)
+    }
+
+    pub fn municipalities(&self) -> Api<Municipality> {
+        Api::all(self.client.clone())
+    }
+
+    pub fn modules(&self) -> Api<ServiceModule> {
+        self.api()
+    }
+
+    /// Objects of one kind in the town's namespace.
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace())
+    }
+
+    /// Opts in.
+    pub async fn opt_in(&self, name: &str) -> ServiceModule {
+        self.opt_in_with(service_module(&self.name, name)).await
+    }
+
+    pub async fn opt_in_with(&self, object: Value) -> ServiceModule {
+        let object: ServiceModule = serde_json::from_value(object).unwrap();
+        let api = self.modules();
+        // A quota that has just been made, or changed, is not counted yet.
+        eventually("the API server takes the ServiceModule", || async {
+            api.create(&PostParams::default(), &object).await.map_err(|error| error.to_string())
+        })
+        .await
+    }
+
+    /// Changes the Municipality.
+    pub async fn change(&self, patch: Value) {
+        merge(&self.municipalities(), &self.name, patch).await;
+    }
+
+    pub async fn ready(&self) -> Municipality {
+        self.municipality_says("Ready", "True", "").await
+    }
+
+    /// Waits until a condition of the Municipality has this status, and this reason if one is named.
+    pub async fn municipality_says(&self, kind: &str, status: &str, reason: &str) -> Municipality {
+        let api = self.municipalities();
+        eventually(&format!("Municipality {} is {kind}={status} {reason}", self.name), || async {
+            let object = api.get(&self.name).await.map_err(|error| error.to_string())?;
+            let conditions = object.status.as_ref().map(|status| status.conditions.clone()).unwrap_or_default();
+            check(&conditions, kind, status, reason, object.metadata.generation).map(|()| object)
+        })
+        .await
+    }
+
+    pub async fn module_ready(&self, name: &str) -> ServiceModule {
+        self.module_says(name, "Ready", "True", "").await
+    }
+
+    /// Waits until a condition of a ServiceModule has this status, and this reason if one is named.
+    pub async fn module_says(&self, name: &str, kind: &str, status: &str, reason: &str) -> ServiceModule {
+        let api = self.modules();
+        eventually(&format!("ServiceModule {}/{name} is {kind}={status} {reason}", self.name), || async {
+            let object = api.get(name).await.map_err(|error| error.to_string())?;
+            let conditions = object.status.as_ref().map(|status| status.conditions.clone()).unwrap_or_default();
+            check(&conditions, kind, status, reason, object.metadata.generation).map(|()| object)
+        })
+        .await
+    }
+
+    /// Leaves: deletes the Municipality and waits until nothing is left of it in the cluster.
+    pub async fn remove(&self) {
+        delete(&self.municipalities(), &self.name).await;
+        gone(&Api::<Namespace>::all(self.client.clone()), &self.namespace()).await;
+    }
+}
+
+/// Deletes an object and waits until it is gone.
+pub async fn delete<K>(api: &Api<K>, name: &str)
+where
+    K: Resource + Clone + DeserializeOwned + Debug,
+{
+    match api.delete(name, &DeleteParams::default()).await {
+        Ok(_) => gone(api, name).await,
+        Err(kube::Error::Api(status)) if status.is_not_found() => {}
+        Err(error) => panic!("cannot delete {name}: {error}"),
+    }
+}
+
+/// Waits until an object is gone.
+pub async fn gone<K>(api: &Api<K>, name: &str)
+where
+    K: Resource + Clone + DeserializeOwned + Debug,
+{
+    eventually(&format!("{name} is gone"), || async {
+        match api.get_opt(name).await {
+            Ok(None) => Ok(()),
+            Ok(Some(object)) => Err(format!("finalizers {:?}", object.finalizers())),
+            Err(error) => Err(error.to_string()),
+        }
+    })
+    .await;
+}
+
+/// Merges a patch into an object, as `kubectl patch --type=merge` does.
+pub async fn merge<K>(api: &Api<K>, name: &str, patch: Value)
+where
+    K: Resource + Clone + DeserializeOwned + Debug,
+{
+    api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+}
+
+/// An object as JSON, for looking at any field.
+pub fn json_of(object: &impl Serialize) -> Value {
+    serde_json::to_value(object).unwrap()
+}
+
+fn check(all: &[Condition], kind: &str, status: &str, reason: &str, generation: Option<i64>) -> Result<(), String> {
+    let Some(found) = all.iter().find(|condition| condition.type_ == kind) else {
+        return Err(format!("no condition {kind}"));
+    };
+    let fits = found.status == status && (reason.is_empty() || found.reason == reason);
+    if fits && found.observed_generation == generation {
+        return Ok(());
+    }
+    Err(format!("{}={} {} ({})", found.type_, found.status, found.reason, found.message))
+}
+
+/// The message of a condition.
+pub fn message(conditions: &[Condition], kind: &str) -> String {
+    conditions.iter().find(|condition| condition.type_ == kind).map(|c| c.message.clone()).unwrap_or_default()
+}
