@@ -11,6 +11,11 @@ use tokio::{io::AsyncWriteExt, process::Command, time::timeout};
 /// How much of a failed program's output goes into the error.
 const TAIL_LINES: usize = 25;
 
+/// The Cargo that this program was started by, else the one in the path.
+pub fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
 /// Runs `command` quietly and returns its standard output.
 ///
 /// # Errors

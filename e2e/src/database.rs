@@ -144,6 +144,8 @@ pub async fn sql(statement: &str) -> Result<String> {
 async fn create_admin() -> Result<()> {
     let password = Alphanumeric.sample_string(&mut rand::rng(), 32);
     sql(&format!("CREATE ROLE {ADMIN} LOGIN CREATEDB CREATEROLE PASSWORD '{password}'")).await?;
+    // As docs/state-it.md asks: a module's role may enter no database but its own.
+    sql(&format!("REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC; GRANT CONNECT ON DATABASE postgres TO {ADMIN}")).await?;
     let url = format!("postgres://{ADMIN}:{password}@{HOST}:{PORT}/postgres?sslmode=verify-full");
     let file = url_file();
     fs::write(&file, "")?;

@@ -8,17 +8,26 @@
 
 pub mod agent;
 pub mod apply;
+pub mod audit;
+pub mod checks;
+mod cluster;
 pub mod command;
 pub mod database;
+pub mod demo;
 mod gateway;
 pub mod images;
+pub mod install;
 pub mod lock;
 mod netpol;
 pub mod node;
 pub mod paths;
+pub mod payment;
 mod pki;
 pub mod prerequisites;
 pub mod process;
 pub mod progress;
+pub mod target;
 pub mod tools;
 mod watch;
+
+pub use cluster::{Cluster, Probe, cluster};

@@ -62,6 +62,19 @@ pub async fn go() -> Result<()> {
     }
 }
 
+/// Python with what it takes to make a virtual environment.
+///
+/// # Errors
+/// As [`node`].
+pub async fn python(progress: &mut Progress) -> Result<()> {
+    let mut ask = Command::new("python3");
+    ask.args(["-c", "import ensurepip, venv"]);
+    match command::output(&mut ask, Duration::from_secs(20)).await {
+        Ok(_) => Ok(()),
+        Err(_) => apt(progress, &["python3-venv"]).await,
+    }
+}
+
 fn minor(version: &str) -> Option<u32> {
     let rest = version.strip_prefix("go1.")?;
     rest.split(|character: char| !character.is_ascii_digit()).next()?.parse().ok()
@@ -70,9 +83,10 @@ fn minor(version: &str) -> Option<u32> {
 async fn install(progress: &mut Progress, packages: &[Package]) -> Result<()> {
     let missing: Vec<&str> =
         packages.iter().filter(|(_, file)| !Path::new(file).exists()).map(|&(package, _)| package).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
+    if missing.is_empty() { Ok(()) } else { apt(progress, &missing).await }
+}
+
+async fn apt(progress: &mut Progress, missing: &[&str]) -> Result<()> {
     let line = format!("apt-get install -y --no-install-recommends {}", missing.join(" "));
     if !geteuid().is_root() || !Path::new("/usr/bin/apt-get").exists() {
         bail!("this machine lacks programs; as root, run: {line}");

@@ -138,9 +138,23 @@ pub async fn stop(name: &str, signal: Signal) -> Result<()> {
     Ok(())
 }
 
-/// The process id of the daemon `name`, if it runs.
-pub fn pid_of(name: &str) -> Option<i32> {
-    running(name).map(|identity| identity.pid)
+/// The ids of all processes whose command line begins with these words.
+pub fn with_command(words: &[&str]) -> Vec<i32> {
+    let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
+    let pids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line);
+        words.iter().copied().eq(line.split('\0').take(words.len()))
+    })
+    .collect()
+}
+
+/// What a process holds in memory, in bytes.
+pub fn resident_memory(pid: i32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
 fn file_of(name: &str) -> PathBuf {

@@ -4,6 +4,7 @@
 //! Says what a long step does while it does it, and how long it took.
 
 use std::{
+    cell::RefCell,
     future::Future,
     io::{IsTerminal, Write, stderr},
     time::{Duration, Instant},
@@ -31,8 +32,21 @@ impl Progress {
     /// # Errors
     /// Whatever `work` returns, with the title in front.
     pub async fn step<T>(&mut self, title: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.live(title, &RefCell::default(), work).await
+    }
+
+    /// As [`Self::step`], with a text that `work` may change while it goes on.
+    ///
+    /// # Errors
+    /// As [`Self::step`].
+    pub async fn live<T>(
+        &mut self,
+        title: &str,
+        now: &RefCell<String>,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
         let started = Instant::now();
-        let outcome = watched(title, started, work).await;
+        let outcome = watched(title, now, started, work).await;
         let took = started.elapsed();
         let mark = if outcome.is_ok() { "✓" } else { "✗" };
         say(&format!("{mark} {title} ({})", seconds(took)), true);
@@ -49,7 +63,12 @@ impl Progress {
     }
 }
 
-async fn watched<T>(title: &str, started: Instant, work: impl Future<Output = T>) -> T {
+async fn watched<T>(
+    title: &str,
+    now: &RefCell<String>,
+    started: Instant,
+    work: impl Future<Output = T>,
+) -> T {
     let mut work = std::pin::pin!(work);
     let mut tick = interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -59,10 +78,12 @@ async fn watched<T>(title: &str, started: Instant, work: impl Future<Output = T>
             outcome = &mut work => return outcome,
             _ = tick.tick() => {
                 let passed = started.elapsed().as_secs();
+                let now = now.borrow().clone();
+                let colon = if now.is_empty() { "" } else { ": " };
                 if terminal {
-                    say(&format!("… {title} ({passed} s)"), false);
-                } else if passed == 5 {
-                    say(&format!("… {title}"), true);
+                    say(&format!("… {title}{colon}{now} ({passed} s)"), false);
+                } else if passed % 10 == 5 {
+                    say(&format!("… {title}{colon}{now} ({passed} s)"), true);
                 }
             }
         }

@@ -113,17 +113,16 @@ const TOOLS: &[Tool] = &[
 #[derive(Debug, Clone)]
 pub struct Tools {
     programs: BTreeMap<&'static str, (PathBuf, String)>,
-    gateway_crds: PathBuf,
 }
 
 impl Tools {
-    /// Builds what the cache lacks.
+    /// Builds what the cache lacks of the modules that are `wanted`, by their folders in `e2e/tools`.
     ///
     /// # Errors
     /// Go is missing or too old, a module cannot be had, or a build fails.
-    pub async fn build(progress: &mut Progress) -> Result<Self> {
+    pub async fn build(progress: &mut Progress, wanted: impl Fn(&str) -> bool) -> Result<Self> {
         let mut programs = BTreeMap::new();
-        for tool in TOOLS {
+        for tool in TOOLS.iter().filter(|tool| wanted(tool.folder)) {
             let source = Source::read(tool.folder, tool.module, &format!("{tool:?}"))?;
             let folder = source.cached_in()?;
             if !folder.exists() {
@@ -140,7 +139,7 @@ impl Tools {
                 programs.insert(name, (folder.join(name), source.version.clone()));
             }
         }
-        Ok(Self { programs, gateway_crds: gateway_crds().await? })
+        Ok(Self { programs })
     }
 
     /// The path of the program `name`.
@@ -161,11 +160,6 @@ impl Tools {
 
     fn program(&self, name: &str) -> Result<&(PathBuf, String)> {
         self.programs.get(name).with_context(|| format!("no tool builds {name}"))
-    }
-
-    /// The folder with the Gateway API's custom resource definitions.
-    pub fn gateway_crds(&self) -> &Path {
-        &self.gateway_crds
     }
 
     /// Changes whenever one of the programs does.
@@ -246,7 +240,11 @@ struct Download {
     error: Option<String>,
 }
 
-async fn gateway_crds() -> Result<PathBuf> {
+/// The folder with the Gateway API's custom resource definitions.
+///
+/// # Errors
+/// The module cannot be had.
+pub async fn gateway_crds() -> Result<PathBuf> {
     const MODULE: &str = "sigs.k8s.io/gateway-api";
     let source = Source::read("gateway-api", MODULE, "crds")?;
     let folder = source.cached_in()?;

@@ -3,22 +3,26 @@
 
 //! The project's commands: `cargo xtask demo` and `cargo xtask test`, and the parts of them.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
-use e2e::{agent, images, lock::Lock, node, prerequisites, progress::Progress, tools::Tools};
+use clap::{Args, Parser, Subcommand};
+use e2e::{agent, checks, demo, images, install, lock::Lock, node, progress::Progress, target::Target};
 
 /// What one does with this repository
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask")]
-struct Args {
+struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Subcommand)]
 enum Command {
+    /// Show it all: cluster, operator, the towns of Kreis Borken, and one paid fee
+    Demo(Named),
+    /// Check everything: format, lints, licences, unit tests, and the promises on a fresh cluster
+    Test,
     /// Start the local cluster, or go on with the one that runs
     Up,
     /// Stop the local cluster and leave nothing behind
@@ -37,23 +41,70 @@ enum Command {
     },
 }
 
+#[derive(Args)]
+struct Named {
+    /// A cluster of yours, to be used as it is; without it, a local one is started
+    #[arg(long, env = "KUBECONFIG")]
+    kubeconfig: Option<PathBuf>,
+    /// Registry and path from which that cluster pulls the images of dist/
+    #[arg(long)]
+    images: Option<String>,
+    /// Helm values that say where that cluster's gateway, DNS and database are
+    #[arg(long)]
+    values: Option<PathBuf>,
+}
+
 #[tokio::main]
-async fn main() -> Result<()> {
-    match Args::parse().command {
+async fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Demo(named) => demo(named).await,
+        Command::Test => test().await,
         Command::Up => up().await,
         Command::Down => down().await,
         Command::Images { release } => pack(release).await,
         Command::Agent { kubeconfig } => agent::run(&kubeconfig).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
+}
+
+async fn demo(named: Named) -> Result<()> {
+    let target = Target::new(named.kubeconfig, named.images, named.values)?;
+    let _lock = match target {
+        Target::Local => Some(Lock::take().await?),
+        Target::Named { .. } => None,
+    };
+    demo::run(&target).await
+}
+
+/// The last lines are those of `cargo test`, so that whoever reads the end sees the result.
+async fn test() -> Result<()> {
+    let _lock = Lock::take().await?;
+    let mut progress = Progress::default();
+    let tools = Target::Local.tools(&mut progress).await?;
+    checks::lint(&mut progress, &tools).await?;
+    checks::unit_tests().await?;
+    node::down().await?;
+    let own = images::own(&mut progress, false).await?;
+    let client = Target::Local.start(&mut progress, &tools, &own).await?;
+    let installed = install::install(&client, &Target::Local, &tools, &own);
+    progress.step("installing rathaus", installed).await?;
+    print!("{}", progress.table());
+    let outcome = checks::end_to_end_tests().await;
+    node::down().await?;
+    outcome
 }
 
 async fn up() -> Result<()> {
     let _lock = Lock::take().await?;
     let mut progress = Progress::default();
-    prerequisites::node(&mut progress).await?;
-    let tools = Tools::build(&mut progress).await?;
-    let images = images::node(&mut progress, &tools).await?;
-    node::up(&mut progress, &tools, &images).await?;
+    let tools = Target::Local.tools(&mut progress).await?;
+    Target::Local.start(&mut progress, &tools, &[]).await?;
     print!("{}", progress.table());
     println!("export KUBECONFIG={}", node::admin_kubeconfig().display());
     Ok(())

@@ -9,7 +9,14 @@ mod attach;
 mod caddy;
 mod status;
 
-use std::{cell::RefCell, collections::BTreeMap, fmt::Debug, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    fmt::Debug,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail};
 use futures::stream::select_all;
@@ -32,7 +39,7 @@ use self::{
 };
 use crate::{
     node::HOST,
-    pki::{Authority, Pair, Subject},
+    pki::{Authority, Pair, Subject, ca_certificate},
     watch::{mirror, on_change},
 };
 
@@ -227,6 +234,28 @@ impl Controller {
             Err(kube::Error::Api(answer)) if answer.is_not_found() => Ok(()),
             answer => answer.map(drop).with_context(|| format!("status of {}", object.name_any())),
         }
+    }
+}
+
+/// A client for which every name is the local gateway's, and its certificates are good.
+///
+/// # Errors
+/// The local node does not run.
+pub fn through(builder: reqwest::ClientBuilder) -> Result<reqwest::ClientBuilder> {
+    let authority = reqwest::Certificate::from_pem(ca_certificate()?.as_bytes())?;
+    Ok(builder.tls_certs_only([authority]).dns_resolver(Arc::new(Here)))
+}
+
+/// Resolves every name to the node's address. The port is the URL's.
+struct Here;
+
+impl reqwest::dns::Resolve for Here {
+    fn resolve(&self, _: reqwest::dns::Name) -> reqwest::dns::Resolving {
+        Box::pin(async {
+            let here: IpAddr = HOST.parse()?;
+            let all: reqwest::dns::Addrs = Box::new(std::iter::once(SocketAddr::new(here, 0)));
+            Ok(all)
+        })
     }
 }
 

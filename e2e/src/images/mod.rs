@@ -20,7 +20,7 @@ use tokio::process::Command;
 use crate::{command, paths, progress::Progress, tools::Tools};
 
 /// Stands for the registry that the images are pushed to one day; nothing is ever pulled from it.
-const REPOSITORY: &str = "registry.example/rathaus";
+pub const REPOSITORY: &str = "registry.example/rathaus";
 const LIMIT: Duration = Duration::from_secs(60);
 const BUILD_LIMIT: Duration = Duration::from_secs(60 * 60);
 /// What an own image may weigh, in bytes.
@@ -58,7 +58,12 @@ struct Content<'a> {
 impl Image {
     /// Name and digest, as a pod names it.
     pub fn reference(&self) -> String {
-        format!("{REPOSITORY}/{}@{}", self.name, self.digest)
+        format!("{}@{}", self.repository(), self.digest)
+    }
+
+    /// Where it would be pulled from, without the digest.
+    pub fn repository(&self) -> String {
+        format!("{REPOSITORY}/{}", self.name)
     }
 
     /// Brings it into containerd under its [`Self::reference`], unless it is there.
@@ -88,6 +93,17 @@ impl Image {
 pub fn named<'a>(images: &'a [Image], name: &str) -> Result<&'a Image> {
     let found = images.iter().find(|image| image.name == name);
     found.with_context(|| format!("no image {name} was built"))
+}
+
+/// The image `name` of the local node as it was last packed.
+///
+/// # Errors
+/// It never was.
+pub fn packed(name: &str) -> Result<Image> {
+    let record = paths::cache()?.join("images").join(format!("{name}.json"));
+    let text =
+        fs::read(&record).with_context(|| format!("{}: pack it with `cargo xtask up`", record.display()))?;
+    Ok(serde_json::from_slice::<Made>(&text)?.image)
 }
 
 /// Builds the project's own images into `dist`.
@@ -206,7 +222,7 @@ fn stamp(content: &Content<'_>) -> Result<String> {
 
 /// Programs by name.
 async fn cargo_build(words: &[&str]) -> Result<BTreeMap<String, PathBuf>> {
-    let mut cargo = Command::new(env!("CARGO"));
+    let mut cargo = command::cargo();
     cargo.current_dir(paths::repository());
     cargo.args(["build", "--locked", "--message-format=json-render-diagnostics"]).args(words);
     let printed = command::output(&mut cargo, BUILD_LIMIT).await?;

@@ -24,8 +24,8 @@ use crate::{
     watch::{mirror, on_change},
 };
 
-/// The tables that this room owns.
-pub const TABLES: &[&str] = &["ip rathaus", "bridge rathaus"];
+/// The nftables table that this room owns.
+pub const TABLE: &str = "ip rathaus";
 
 /// Keeps the kernel's rule set as the cluster's policies demand, until the future is dropped.
 ///

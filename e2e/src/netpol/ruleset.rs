@@ -78,18 +78,6 @@ pub fn render(network: &Network<'_>, world: &[Member], policies: &[Arc<NetworkPo
     format!(
         "add table ip rathaus
 delete table ip rathaus
-add table bridge rathaus
-delete table bridge rathaus
-table bridge rathaus {{
-  chain forward {{
-    type filter hook forward priority filter; policy accept;
-    ether type ip6 drop
-  }}
-  chain input {{
-    type filter hook input priority filter; policy accept;
-    ibrname \"{bridge}\" ether type ip6 drop
-  }}
-}}
 table ip rathaus {{
   chain forward {{
     type filter hook forward priority filter; policy accept;

@@ -5,6 +5,7 @@
 
 use std::{
     fs, io,
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -22,7 +23,7 @@ use crate::{command, netpol, paths::STATE, process};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Those that react to others ending come first.
-const STOP_ORDER: &[&str] = &[
+const DAEMONS: &[&str] = &[
     "agent",
     "kubelet",
     "kube-proxy",
@@ -30,8 +31,8 @@ const STOP_ORDER: &[&str] = &[
     "kube-controller-manager",
     "containerd",
     "kube-apiserver",
-    "postgres",
     "etcd",
+    "postgres",
 ];
 
 /// Programs of the node beside those: they may live on without their parent.
@@ -42,15 +43,17 @@ const CGROUPS: &[&str] = &["kubepods", "k8s.io"];
 
 /// Ends every process of the node and removes everything that it has made.
 pub async fn all() -> Result<()> {
-    for name in STOP_ORDER {
-        let signal = if *name == "postgres" { Signal::INT } else { Signal::TERM };
+    for name in DAEMONS {
+        // Nothing of them is kept, so nothing is lost; PostgreSQL alone has children and shared memory
+        // that it must clear away itself.
+        let signal = if *name == "postgres" { Signal::INT } else { Signal::KILL };
         process::stop(name, signal).await?;
     }
     kill_all().await?;
     unmount_all()?;
     remove_cgroups();
     remove_network().await;
-    remove_links_to_logs();
+    remove_scattered();
     match fs::remove_dir_all(STATE) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("removing {STATE}"))
@@ -103,7 +106,7 @@ fn orphans() -> Vec<i32> {
 fn is_ours(command: &str) -> bool {
     let mut words = command.split('\0');
     let program = words.next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
-    (STOP_ORDER.contains(&program) || ORPHANS.contains(&program))
+    (DAEMONS.contains(&program) || ORPHANS.contains(&program))
         && words.any(|word| word.contains(&format!("{STATE}/")))
 }
 
@@ -161,27 +164,58 @@ fn mount_points(mountinfo: &str) -> Vec<String> {
 async fn remove_network() {
     let limit = Duration::from_secs(20);
     let _ = command::output(Command::new("ip").args(["link", "delete", BRIDGE]), limit).await;
-    for table in netpol::TABLES.iter().chain(&["ip kube-proxy", "ip6 kube-proxy"]) {
+    for table in [netpol::TABLE, "ip kube-proxy", "ip6 kube-proxy"] {
         let mut nft = Command::new("nft");
         let _ = command::output(nft.arg(format!("delete table {table}")), limit).await;
     }
-    for folder in subfolders_and_files("/var/lib/cni/results") {
-        if file_name(&folder).starts_with(&format!("{CNI_NETWORK}-")) {
-            let _ = fs::remove_file(folder);
-        }
-    }
 }
 
-/// The kubelet always puts links there, wherever the logs are.
-fn remove_links_to_logs() {
-    for link in subfolders_and_files("/var/log/containers") {
+/// What the kubelet, containerd and the CNI plugins put outside the state folder, wherever it is. A
+/// folder with anything else in it stays.
+fn remove_scattered() {
+    for link in entries("/var/log/containers") {
         if fs::read_link(&link).is_ok_and(|target| target.starts_with(STATE)) {
             let _ = fs::remove_file(link);
         }
     }
+    let results = entries("/var/lib/cni/results");
+    // containerd's own loopback network has no name of ours, but the pod's id.
+    let pods: Vec<String> = results.iter().filter_map(|result| pod_of(&file_name(result))).collect();
+    for result in results {
+        if pods.iter().any(|pod| file_name(&result).contains(pod)) {
+            let _ = fs::remove_file(result);
+        }
+    }
+    for socket in entries("/run/containerd/s").into_iter().chain(entries("/var/lib/kubelet/device-plugins")) {
+        if is_dead_socket(&socket) {
+            let _ = fs::remove_file(socket);
+        }
+    }
+    for folder in [
+        "/run/containerd/s",
+        "/run/containerd",
+        "/var/lib/cni/results",
+        "/var/lib/cni",
+        "/var/lib/kubelet/device-plugins",
+        "/var/lib/kubelet",
+        "/var/log/containers",
+    ] {
+        let _ = fs::remove_dir(folder);
+    }
 }
 
-fn subfolders_and_files(folder: &str) -> Vec<PathBuf> {
+/// The pod's id in the name of a result of our network.
+fn pod_of(result: &str) -> Option<String> {
+    let rest = result.strip_prefix(CNI_NETWORK)?.strip_prefix('-')?;
+    rest.split('-').next().map(str::to_owned)
+}
+
+/// Nobody listens at it any more.
+fn is_dead_socket(path: &Path) -> bool {
+    UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+fn entries(folder: &str) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
 }
@@ -202,6 +236,13 @@ mod tests {
         assert!(!is_ours("kubectl\0--kubeconfig\0/var/lib/rathaus/admin.kubeconfig\0"));
         assert!(!is_ours("/usr/lib/postgresql/15/bin/postgres\0-D\0/var/lib/postgresql/15/main\0"));
         assert!(!is_ours(""));
+    }
+
+    #[test]
+    fn only_results_of_our_network_name_our_pods() {
+        assert_eq!(pod_of("rathaus-d117-eth0").as_deref(), Some("d117"));
+        assert_eq!(pod_of("cni-loopback-d117-lo"), None);
+        assert_eq!(pod_of("rathausen-d117-eth0"), None);
     }
 
     #[test]

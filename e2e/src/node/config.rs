@@ -140,9 +140,20 @@ fn cni() -> Value {
                     "routes": [{"dst": "0.0.0.0/0"}],
                 },
             },
-            {"type": "loopback"},
+            no_ipv6(),
         ],
     })
+}
+
+/// Pods have IPv4 addresses. Through the link-local ones that the kernel adds, they would reach each
+/// other past every policy. The folder is missing where the kernel has no IPv6 at all.
+fn no_ipv6() -> Value {
+    let off = if Path::new("/proc/sys/net/ipv6").exists() {
+        json!({"net.ipv6.conf.eth0.disable_ipv6": "1"})
+    } else {
+        json!({})
+    };
+    json!({"type": "tuning", "sysctl": off})
 }
 
 fn kubelet() -> Value {

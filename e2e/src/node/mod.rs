@@ -23,8 +23,13 @@ use kube::{
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    agent, apply, database, images::Image, paths::state, pki, process::Daemon, progress::Progress,
-    tools::Tools,
+    agent, apply, database,
+    images::Image,
+    paths::state,
+    pki,
+    process::Daemon,
+    progress::Progress,
+    tools::{self, Tools},
 };
 
 /// The node's address on its bridge: API server, database server and gateway answer here.
@@ -47,6 +52,11 @@ const START_LIMIT: Duration = Duration::from_secs(120);
 /// The kubeconfig of the node's administrator.
 pub fn admin_kubeconfig() -> PathBuf {
     state("admin.kubeconfig")
+}
+
+/// The API server's audit log, one JSON object per line.
+pub fn audit_log() -> PathBuf {
+    state(config::AUDIT_LOG)
 }
 
 /// A client for the cluster that a kubeconfig names.
@@ -78,7 +88,7 @@ pub async fn up(progress: &mut Progress, tools: &Tools, images: &[Image]) -> Res
         progress.step("importing images into the running node", async { load(tools, images).await }).await?;
     }
     let client = client(&admin_kubeconfig()).await?;
-    progress.step("starting DNS, gateway and network policy", base(&client, tools, images)).await?;
+    progress.step("starting DNS, gateway and network policy", base(&client, images)).await?;
     // Only now: a start that failed half-way must not look like a node to go on with.
     fs::write(state(FINGERPRINT), fingerprint)?;
     Ok(client)
@@ -144,8 +154,8 @@ async fn join(daemons: &[Daemon]) -> Result<()> {
     .await
 }
 
-async fn base(client: &Client, tools: &Tools, images: &[Image]) -> Result<()> {
-    apply::folder(client, tools.gateway_crds()).await?;
+async fn base(client: &Client, images: &[Image]) -> Result<()> {
+    apply::folder(client, &tools::gateway_crds().await?).await?;
     apply::text(client, &config::base_manifests(images)?).await?;
     agent::restart().await?;
     apply::rolled_out(client, "kube-system", "coredns", START_LIMIT).await?;

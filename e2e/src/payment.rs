@@ -1,0 +1,166 @@
+// SPDX-FileCopyrightText: 2026 The rathaus authors
+// SPDX-License-Identifier: EUPL-1.2
+
+//! One payment as it happens: an online service creates it, a citizen confirms it in a browser, and
+//! the service asks how it went. The calls are those of XBezahldienste 1.0.0.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use rand::distr::{Alphanumeric, SampleString};
+use reqwest::{Client, Response, StatusCode, header};
+use scraper::{ElementRef, Html, Selector};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+use url::Url;
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A finished payment.
+#[derive(Debug)]
+pub struct Paid {
+    /// The payment provider's name for it.
+    pub transaction: String,
+    /// In euros, as the standard writes it.
+    pub amount: f64,
+}
+
+/// Pays a fee at the e-payment module whose public URL is `module`, for the authority `end_point`.
+///
+/// # Errors
+/// A step is answered otherwise than the standard says; the message holds the answer.
+pub async fn pay(client: &Client, module: &Url, end_point: &str) -> Result<Paid> {
+    let amount = 28.80;
+    let request = format!("demo-{}", Alphanumeric.sample_string(&mut rand::rng(), 12));
+    let create = module.join(&format!("paymenttransaction/rathaus-demo/{end_point}"))?;
+    let created = client.post(create).json(&fee(&request, amount)).send().await?;
+    let created = json_of(created).await.context("creating the payment")?;
+    let information = &created["paymentInformation"];
+    let transaction = text(information, "transactionId")?;
+    let page = Url::parse(&text(information, "transactionRedirectUrl")?)?;
+    confirm(client, page).await.context("confirming it on the pay page")?;
+    let status = module.join(&format!("paymenttransaction/rathaus-demo/{end_point}/{transaction}"))?;
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let answer = client.get(status.clone()).send().await?;
+        let now = json_of(answer).await.context("asking how it went")?;
+        match text(&now["paymentInformation"], "status")?.as_str() {
+            "PAYED" => return Ok(Paid { transaction, amount }),
+            "INITIAL" if Instant::now() < deadline => sleep(Duration::from_millis(200)).await,
+            other => bail!("the payment {transaction} is {other}"),
+        }
+    }
+}
+
+fn fee(request: &str, amount: f64) -> Value {
+    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
+    json!({
+        "requestId": request,
+        "requestTimestamp": now,
+        "currency": "EUR",
+        "grosAmount": amount,
+        "purpose": "Parkausweis 2026",
+        "description": "Bewohnerparkausweis",
+        "redirectUrl": "https://forms.rathaus.example/return",
+        "items": [{
+            "id": "1",
+            "reference": "99108005",
+            "description": "Bewohnerparkausweis",
+            "taxRate": 0,
+            "quantity": 1,
+            "totalNetAmount": amount,
+            "totalTaxAmount": 0.0,
+            "singleNetAmount": amount,
+            "singleTaxAmount": 0.0,
+            "bookingData": {},
+        }],
+    })
+}
+
+/// Opens the page and sends its form by the first of its buttons, as a browser would.
+async fn confirm(client: &Client, page: Url) -> Result<()> {
+    let answer = client.get(page.clone()).header(header::ACCEPT, "text/html").send().await?;
+    let cookies: Vec<String> = answer
+        .headers()
+        .get_all(header::SET_COOKIE)
+        .iter()
+        .filter_map(|cookie| cookie.to_str().ok()?.split(';').next().map(str::to_owned))
+        .collect();
+    let html = body(answer).await?;
+    let form = first_form(&html)?;
+    let mut send = client.post(page.join(&form.action)?).form(&form.fields);
+    if !cookies.is_empty() {
+        send = send.header(header::COOKIE, cookies.join("; "));
+    }
+    let origin = page.origin().ascii_serialization();
+    let answer = send.header(header::ORIGIN, origin).send().await?;
+    if !answer.status().is_redirection() {
+        body(answer).await?;
+    }
+    Ok(())
+}
+
+#[derive(Debug, PartialEq)]
+struct Form {
+    action: String,
+    fields: BTreeMap<String, String>,
+}
+
+fn first_form(html: &str) -> Result<Form> {
+    let document = Html::parse_document(html);
+    let select =
+        |what: &str| Selector::parse(what).map_err(|error| anyhow::anyhow!("selector {what}: {error}"));
+    let (forms, inputs) = (select("form[method=post i]")?, select("input[name]")?);
+    let buttons = select("button:not([type=button])")?;
+    let form = document.select(&forms).next().context("the page has no form to send")?;
+    let field = |element: ElementRef<'_>| {
+        let value = element.attr("value").unwrap_or_default();
+        Some((element.attr("name")?.to_owned(), value.to_owned()))
+    };
+    let button = form.select(&buttons).next().context("its form has no button")?;
+    let fields = form.select(&inputs).chain([button]).filter_map(field).collect();
+    Ok(Form { action: form.attr("action").unwrap_or_default().to_owned(), fields })
+}
+
+async fn json_of(answer: Response) -> Result<Value> {
+    Ok(serde_json::from_str(&body(answer).await?)?)
+}
+
+async fn body(answer: Response) -> Result<String> {
+    let (status, url) = (answer.status(), answer.url().clone());
+    let text = answer.text().await?;
+    if status != StatusCode::OK {
+        bail!("{url} answered {status}: {text}");
+    }
+    Ok(text)
+}
+
+fn text(value: &Value, field: &str) -> Result<String> {
+    let found = value[field].as_str().with_context(|| format!("the answer has no {field}: {value}"))?;
+    Ok(found.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_is_sent_as_its_first_button_sends_it() {
+        let html = r#"<form method="get" action="/search"><button>go</button></form>
+            <form method="POST" action="confirm"><input type="hidden" name="token" value="t1">
+            <button type="button" name="help">?</button>
+            <button name="decision" value="pay">Pay</button><button name="decision" value="cancel">No</button></form>"#;
+        let form = first_form(html).unwrap();
+        assert_eq!(form.action, "confirm");
+        let fields = [("decision", "pay"), ("token", "t1")];
+        assert_eq!(form.fields, fields.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+    }
+
+    #[test]
+    fn a_page_without_a_form_is_an_error() {
+        assert!(first_form("<p>Gone</p>").is_err());
+    }
+}
