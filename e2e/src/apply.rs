@@ -14,7 +14,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
     Api, Client, ResourceExt,
     api::{DynamicObject, Patch, PatchParams},
-    core::{GroupVersionKind, TypeMeta},
+    core::{GroupVersionKind, Status, TypeMeta},
     discovery,
 };
 use serde_json::Value;
@@ -24,6 +24,9 @@ const FIELD_MANAGER: &str = "rathaus-xtask";
 
 /// How long a kind may stay unknown after its definition was applied.
 const DISCOVERY_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a new kind may stay uncounted by quotas. Kubernetes looks for new kinds every 30 s.
+const QUOTA_LIMIT: Duration = Duration::from_secs(90);
 
 /// Applies every YAML file of a folder, in the order of their names.
 ///
@@ -86,6 +89,19 @@ fn is_rolled_out(deployment: &Deployment) -> bool {
     })
 }
 
+/// The condition of an object as it is now, not of an earlier state.
+pub fn condition<'a>(object: &'a DynamicObject, kind: &str) -> Option<&'a Value> {
+    let conditions = object.data["status"]["conditions"].as_array()?;
+    conditions.iter().find(|condition| {
+        condition["type"] == kind && condition["observedGeneration"].as_i64() == object.metadata.generation
+    })
+}
+
+/// Whether [`condition`] says yes.
+pub fn is_true(object: &DynamicObject, kind: &str) -> bool {
+    condition(object, kind).is_some_and(|condition| condition["status"] == "True")
+}
+
 fn objects(yaml: &str) -> Result<Vec<DynamicObject>> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(yaml)?;
     let objects = documents.into_iter().filter(|document| !document.is_null());
@@ -101,8 +117,22 @@ async fn apply(client: &Client, object: DynamicObject) -> Result<()> {
         discovery::Scope::Namespaced => Api::namespaced_with(client.clone(), &namespace, &resource),
     };
     let params = PatchParams::apply(FIELD_MANAGER).force();
-    api.patch(&object.name_any(), &params, &Patch::Apply(&object)).await?;
-    Ok(())
+    let deadline = Instant::now() + QUOTA_LIMIT;
+    loop {
+        match api.patch(&object.name_any(), &params, &Patch::Apply(&object)).await {
+            Ok(_) => return Ok(()),
+            Err(kube::Error::Api(answer)) if is_uncounted(&answer) && Instant::now() < deadline => {
+                sleep(Duration::from_millis(500)).await;
+            }
+            Err(kube::Error::Api(answer)) => bail!("{}", answer.message),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Kubernetes refuses objects of a kind that a quota limits until it has begun to count that kind.
+fn is_uncounted(answer: &Status) -> bool {
+    answer.is_forbidden() && answer.message.contains("status unknown for quota")
 }
 
 /// Asks again while the kind is unknown: its definition may have been applied a moment ago.

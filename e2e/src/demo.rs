@@ -74,7 +74,8 @@ async fn all_ready(client: &Client, kind: &str, wanted: usize, now: &RefCell<Str
     let deadline = Instant::now() + READY_LIMIT;
     loop {
         let found = api.list(&ListParams::default()).await?.items;
-        let waiting: Vec<&DynamicObject> = found.iter().filter(|object| !is_ready(object)).collect();
+        let waiting: Vec<&DynamicObject> =
+            found.iter().filter(|object| !apply::is_true(object, "Ready")).collect();
         now.replace(format!("{} of {}", found.len() - waiting.len(), found.len().max(wanted)));
         if waiting.is_empty() && found.len() >= wanted {
             return Ok(());
@@ -92,20 +93,8 @@ fn objects(client: &Client, kind: &str) -> Api<DynamicObject> {
     Api::all_with(client.clone(), &ApiResource::from_gvk(&kind))
 }
 
-/// The condition of an object as it is now, not of an earlier state.
-fn ready_condition(object: &DynamicObject) -> Option<&serde_json::Value> {
-    let conditions = object.data["status"]["conditions"].as_array()?;
-    conditions.iter().find(|condition| {
-        condition["type"] == "Ready" && condition["observedGeneration"].as_i64() == object.metadata.generation
-    })
-}
-
-fn is_ready(object: &DynamicObject) -> bool {
-    ready_condition(object).is_some_and(|condition| condition["status"] == "True")
-}
-
 fn why_not(object: &DynamicObject) -> String {
-    let condition = ready_condition(object);
+    let condition = apply::condition(object, "Ready");
     let text = |field: &str| condition.and_then(|condition| condition[field].as_str()).unwrap_or("?");
     let namespace = object.namespace().map(|namespace| format!("{namespace}/")).unwrap_or_default();
     format!("  {namespace}{}: {}: {}", object.name_any(), text("reason"), text("message"))

@@ -3,14 +3,14 @@
 
 //! Starts a real cluster on an empty machine, installs rathaus on it, and tells the tests about it.
 //!
-//! Two commands use it, `cargo xtask demo` and `cargo xtask test`; the tests use [`cluster`]. What of
+//! Two commands use it, `cargo xtask demo` and `cargo xtask test`; the tests use [`cluster::cluster`]. What of
 //! it lives on while the cluster runs is in [`agent`].
 
 pub mod agent;
 pub mod apply;
 pub mod audit;
 pub mod checks;
-mod cluster;
+pub mod cluster;
 pub mod command;
 pub mod database;
 pub mod demo;
@@ -29,5 +29,3 @@ pub mod progress;
 pub mod target;
 pub mod tools;
 mod watch;
-
-pub use cluster::{Cluster, Probe, cluster};

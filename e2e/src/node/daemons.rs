@@ -113,6 +113,9 @@ fn controller_manager(tools: &Tools) -> Result<Daemon> {
             ("use-service-account-credentials", yes()),
             ("service-account-private-key-file", key("service-account")),
             ("root-ca-file", certificate("ca")),
+            // A quota that limits a kind which was not there when it was made is looked at again only
+            // then; the default is five minutes.
+            ("resource-quota-sync-period", "5s".to_owned()),
             ("leader-elect", no()),
         ],
     )

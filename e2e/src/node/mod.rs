@@ -18,7 +18,9 @@ use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::Node;
 use kube::{
     Api, Client, Config,
+    api::{ApiResource, DynamicObject},
     config::{KubeConfigOptions, Kubeconfig},
+    core::GroupVersionKind,
 };
 use tokio::time::{sleep, timeout};
 
@@ -88,7 +90,7 @@ pub async fn up(progress: &mut Progress, tools: &Tools, images: &[Image]) -> Res
         progress.step("importing images into the running node", async { load(tools, images).await }).await?;
     }
     let client = client(&admin_kubeconfig()).await?;
-    progress.step("starting DNS, gateway and network policy", base(&client, images)).await?;
+    progress.step("starting DNS, gateway and network policy", base(&client, &daemons, images)).await?;
     // Only now: a start that failed half-way must not look like a node to go on with.
     fs::write(state(FINGERPRINT), fingerprint)?;
     Ok(client)
@@ -154,12 +156,20 @@ async fn join(daemons: &[Daemon]) -> Result<()> {
     .await
 }
 
-async fn base(client: &Client, images: &[Image]) -> Result<()> {
+/// The agent comes last: what it enforces holds back pods that it does not know yet, and these need
+/// not wait for that.
+async fn base(client: &Client, daemons: &[Daemon], images: &[Image]) -> Result<()> {
     apply::folder(client, &tools::gateway_crds().await?).await?;
     apply::text(client, &config::base_manifests(images)?).await?;
-    agent::restart().await?;
     apply::rolled_out(client, "kube-system", "coredns", START_LIMIT).await?;
-    apply::rolled_out(client, "rathaus-gateway", "caddy", START_LIMIT).await
+    apply::rolled_out(client, "rathaus-gateway", "caddy", START_LIMIT).await?;
+    agent::restart().await?;
+    let gateway = ApiResource::from_gvk(&GroupVersionKind::gvk("gateway.networking.k8s.io", "v1", "Gateway"));
+    let gateways = Api::<DynamicObject>::namespaced_with(client.clone(), "rathaus-gateway", &gateway);
+    wait(daemons, "the gateway takes no routes", || async {
+        Ok(apply::is_true(&gateways.get("public").await?, "Programmed"))
+    })
+    .await
 }
 
 fn start(daemons: &[Daemon], names: &[&str]) -> Result<()> {
