@@ -1,6 +1,55 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! To come.
+//! The reference e-payment module: XBezahldienste 1.0.0 with a hosted pay page for trying it out.
 
-fn main() {}
+mod api;
+mod app;
+mod money;
+mod pay_page;
+mod problem;
+mod request;
+mod store;
+mod transaction;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use axum::Router;
+use clap::Parser;
+use rathaus_kit::{Args, Command, Module, Place};
+
+use app::{App, Metrics};
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
+
+// Two threads: there are as many pods as a plan says, and memory is what a small plan has least of.
+#[tokio::main(worker_threads = 2)]
+async fn main() -> ExitCode {
+    rathaus_kit::start_logs();
+    match run(&Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "ended");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: &Args) -> anyhow::Result<()> {
+    let Place { config, database_url } = rathaus_kit::read(&args.config_dir)?;
+    let pool = rathaus_kit::connect(&database_url)?;
+    if args.command == Some(Command::Migrate) {
+        return MIGRATIONS.run(&pool).await.context("cannot bring the database up to date");
+    }
+    config
+        .e_payment
+        .as_ref()
+        .context("module.json has no ePayment block; this image is for class type EPayment")?;
+    let metrics = Metrics::default();
+    let registry = metrics.register();
+    let app = App { config: Arc::new(config), pool: pool.clone(), metrics };
+    let routes = Router::new().merge(api::routes()).merge(pay_page::routes()).with_state(app);
+    rathaus_kit::serve(args, Module { routes, pool, metrics: registry }).await
+}

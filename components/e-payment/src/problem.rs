@@ -1,0 +1,97 @@
+// SPDX-FileCopyrightText: 2026 The rathaus authors
+// SPDX-License-Identifier: EUPL-1.2
+
+//! Errors as XBezahldienste 1.0.0 wants them: `application/problem+json` (RFC 9457) with a
+//! `functionalCode`.
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// What went wrong, for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Code {
+    /// The pair is not one of this municipality's.
+    NoValidOriginatorOrEndpoint,
+    /// The requestId was used for another request.
+    PaymentExists,
+    /// The amount is not the sum of the items.
+    CalculationError,
+    /// A field is not as the standard says.
+    ValidationError,
+    /// Anything else.
+    Unspecified,
+}
+
+/// An answer that is an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    status: StatusCode,
+    code: Code,
+    detail: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    r#type: &'a str,
+    status: u16,
+    title: &'a str,
+    detail: &'a str,
+    functional_code: Code,
+}
+
+/// The standard's limit for `detail`, in characters.
+const LONGEST_DETAIL: usize = 2000;
+
+impl Problem {
+    /// An error with the status that belongs to its code.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        let status = match code {
+            Code::NoValidOriginatorOrEndpoint => StatusCode::FORBIDDEN,
+            Code::PaymentExists => StatusCode::CONFLICT,
+            Code::CalculationError | Code::ValidationError => StatusCode::BAD_REQUEST,
+            Code::Unspecified => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self { status, code, detail: detail.into().chars().take(LONGEST_DETAIL).collect() }
+    }
+
+    /// The same with another status.
+    pub fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
+    /// A field that is not as the standard says.
+    pub fn field(field: &str, expected: &str) -> Self {
+        Self::new(Code::ValidationError, format!("{field} {expected}"))
+    }
+
+    /// What programs are told.
+    #[cfg(test)]
+    pub fn told(&self) -> (Code, &str) {
+        (self.code, &self.detail)
+    }
+}
+
+impl From<sqlx::Error> for Problem {
+    fn from(error: sqlx::Error) -> Self {
+        tracing::error!(%error, "database");
+        Self::new(Code::Unspecified, "the database does not answer; try again")
+            .with_status(StatusCode::SERVICE_UNAVAILABLE)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = Body {
+            r#type: "about:blank",
+            status: self.status.as_u16(),
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            detail: &self.detail,
+            functional_code: self.code,
+        };
+        let body = serde_json::to_string(&body).unwrap_or_default(); // strings and a number only
+        (self.status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+    }
+}

@@ -1,0 +1,128 @@
+// SPDX-FileCopyrightText: 2026 The rathaus authors
+// SPDX-License-Identifier: EUPL-1.2
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn item() -> Value {
+    json!({"id": "1", "reference": "99108", "description": "Parkausweis", "taxRate": 0, "quantity": 1,
+        "totalNetAmount": 28.8, "totalTaxAmount": 0, "singleNetAmount": 28.8, "singleTaxAmount": 0,
+        "bookingData": {"hhst": "1.1100.1000"}})
+}
+
+fn request() -> Value {
+    json!({
+        "requestId": "R-1", "requestTimestamp": "2026-03-01T10:00:00.000Z", "currency": "EUR", "grosAmount": 28.8,
+        "purpose": "Parkausweis 2026 17", "description": "Bewohnerparkausweis, Größe 1.", "items": [item()],
+        "redirectUrl": "https://forms.example/return?x=1", "somethingNew": [1],
+        "requestor": {"name": "Muster", "gender": "F", "isOrganization": false, "organizationName": null,
+            "address": {"houseNumber": "12a", "addressLine": ["c/o"], "country": "DE"}},
+    })
+}
+
+fn with(pointer: &str, value: Value) -> Vec<u8> {
+    let mut request = request();
+    let (parent, key) = pointer.rsplit_once('/').unwrap();
+    request.pointer_mut(parent).unwrap()[key] = value;
+    request.to_string().into_bytes()
+}
+
+#[test]
+fn a_right_request_is_read_and_echoed_without_what_is_unknown() {
+    let echoed = serde_json::to_string(&parse(request().to_string().as_bytes()).unwrap()).unwrap();
+    assert!(echoed.contains("\"grosAmount\":28.80") && !echoed.contains("somethingNew"));
+    assert_eq!(parse(echoed.as_bytes()).unwrap(), parse(request().to_string().as_bytes()).unwrap());
+}
+
+#[test]
+fn each_row_of_the_table_holds_on_both_sides() {
+    let many = |count: usize| {
+        let mut free = item();
+        (free["totalNetAmount"], free["singleNetAmount"]) = (0.into(), 0.into());
+        let mut items = vec![free; count - 1];
+        items.push(item());
+        Value::from(items)
+    };
+    let fine = [
+        ("/requestId", json!("a".repeat(36))),
+        ("/purpose", json!("a".repeat(27))),
+        ("/description", json!("ä".repeat(250))),
+        ("/redirectUrl", json!(format!("https://a.example/{}", "a".repeat(2082 - 18)))),
+        ("/items", many(99)),
+        ("/items/0/quantity", json!(999_999)),
+        ("/items/0/taxRate", json!(100)),
+        ("/items/0/bookingData", json!({"kst": "a".repeat(250)})),
+        ("/requestor", Value::Null),
+        ("/requestor/address/addressLine", json!(vec!["x"; 9])),
+    ];
+    for (pointer, value) in fine {
+        assert_eq!(parse(&with(pointer, value.clone())).err(), None, "{pointer} = {value}");
+    }
+    let wrong = [
+        ("/requestId", json!("a".repeat(37)), "requestId"),
+        ("/requestId", json!(""), "requestId"),
+        ("/requestId", json!("R 1"), "requestId"),
+        ("/requestId", json!("Ä"), "requestId"),
+        ("/requestTimestamp", json!("2026-03-01T10:00:00Z"), "requestTimestamp"),
+        ("/requestTimestamp", json!("2026-03-01T10:00:00.000+01:00"), "requestTimestamp"),
+        ("/requestTimestamp", json!("2026-02-30T10:00:00.000Z"), "requestTimestamp"),
+        ("/currency", json!("CHF"), "currency"),
+        ("/grosAmount", json!("28.80"), "grosAmount"),
+        ("/grosAmount", json!(-1), "grosAmount"),
+        ("/grosAmount", json!(1_000_000), "grosAmount"),
+        ("/purpose", json!("a".repeat(28)), "purpose"),
+        ("/purpose", json!("Gebühr"), "purpose"),
+        ("/description", json!("a".repeat(251)), "description"),
+        ("/description", json!("<b>"), "description"),
+        ("/redirectUrl", json!("javascript:alert(1)"), "redirectUrl"),
+        ("/redirectUrl", json!(format!("https://a.example/{}", "a".repeat(2083 - 18))), "redirectUrl"),
+        ("/items", json!([]), "items"),
+        ("/items", many(100), "items"),
+        ("/items/0/id", json!("a".repeat(37)), "items[0].id"),
+        ("/items/0/taxRate", json!(100.01), "items[0].taxRate"),
+        ("/items/0/quantity", json!(0), "items[0].quantity"),
+        ("/items/0/quantity", json!(1_000_000), "items[0].quantity"),
+        ("/items/0/totalTaxAmount", json!(null), "items[0].totalTaxAmount"),
+        ("/items/0/bookingData", json!({"kst": "a".repeat(251)}), "items[0].bookingData.kst"),
+        ("/requestor/gender", json!("X"), "requestor.gender"),
+        ("/requestor/isOrganization", json!(true), "requestor.organizationName"),
+        ("/requestor/address/houseNumber", json!("1".repeat(21)), "requestor.address.houseNumber"),
+        ("/requestor/address/addressLine", json!(vec!["x"; 10]), "requestor.address.addressLine"),
+        ("/requestor/address/country", json!("DEU"), "requestor.address.country"),
+    ];
+    for (pointer, value, field) in wrong {
+        let problem = parse(&with(pointer, value.clone())).unwrap_err();
+        let (code, detail) = problem.told();
+        assert_eq!(code, Code::ValidationError, "{pointer} = {value}: {detail}");
+        assert!(detail.starts_with(field), "{pointer} = {value}: {detail}");
+    }
+}
+
+#[test]
+fn a_sum_that_is_off_by_a_cent_is_told_with_both_sums() {
+    for gros in [28.79, 28.81] {
+        let problem = parse(&with("/grosAmount", json!(gros))).unwrap_err();
+        let (code, detail) = problem.told();
+        assert_eq!(code, Code::CalculationError);
+        assert!(detail.contains(&format!("{gros:.2}")) && detail.contains("28.80"), "{detail}");
+    }
+}
+
+#[test]
+fn what_is_no_proper_json_is_refused() {
+    let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+    let twice = request().to_string().replacen('{', "{\"currency\":\"EUR\",", 1);
+    let more = format!("{} {{}}", request());
+    for body in [&b"\xff\xfe"[..], b"", b"{", deep.as_bytes(), twice.as_bytes(), more.as_bytes()] {
+        assert_eq!(parse(body).unwrap_err().told().0, Code::ValidationError);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = parse(&bytes);
+    }
+}

@@ -1,0 +1,33 @@
+// SPDX-FileCopyrightText: 2026 The rathaus authors
+// SPDX-License-Identifier: EUPL-1.2
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::Context;
+use sqlx::ConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+
+/// A role has 20 connections for all pods of its module, which are twice as many during a roll-out.
+const MAX_CONNECTIONS: u32 = 4;
+/// The contract: no idle connection for longer than a minute, since all modules share one server.
+const IDLE: Duration = Duration::from_secs(30);
+const ACQUIRE: Duration = Duration::from_secs(5);
+const STATEMENT_TIMEOUT: &str = "10s";
+
+/// A pool of connections; the first is opened when it is needed.
+///
+/// # Errors
+/// The URL is not one.
+pub fn connect(url: &str) -> anyhow::Result<PgPool> {
+    // The text holds a password: the error must not repeat it.
+    let options = PgConnectOptions::from_str(url)
+        .context("database/url is not postgres://USER:PASSWORD@HOST:PORT/DATABASE")?
+        .options([("statement_timeout", STATEMENT_TIMEOUT)])
+        .disable_statement_logging();
+    Ok(PgPoolOptions::new()
+        .max_connections(MAX_CONNECTIONS)
+        .idle_timeout(IDLE)
+        .acquire_timeout(ACQUIRE)
+        .connect_lazy_with(options))
+}
