@@ -37,7 +37,7 @@ pub async fn run(target: &Target) -> Result<()> {
     let first = towns.iter().find_map(|town| Some((town, town.module.as_ref()?)));
     let (town, module) = first.context("no town of manifests/kreis-borken has a module")?;
     let citizen = target.citizen()?;
-    let pay = payment::pay(&citizen, module, &town.name);
+    let pay = payment::pay(&citizen, module, &town.ars);
     let paid = progress.step(&format!("paying a fee in {}", town.title), pay).await?;
     println!("\n{}", table(&towns));
     println!("Paid: {:.2} EUR in {}, transaction {}", paid.amount, town.title, paid.transaction);
@@ -139,8 +139,8 @@ fn table(towns: &[Town]) -> String {
 }
 
 fn next(target: &Target, town: &Town, module: &Url) -> String {
-    let Town { name, .. } = town;
-    let status = module.join(&format!("status/rathaus-demo/{name}"));
+    let Town { name, ars, .. } = town;
+    let status = module.join(&format!("status/rathaus-demo/{ars}"));
     let curl = status.map(|url| target.curl(&url)).unwrap_or_default();
     format!(
         "Try next:

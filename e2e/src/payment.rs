@@ -28,7 +28,7 @@ pub struct Paid {
     pub amount: f64,
 }
 
-/// Pays a fee at the e-payment module whose public URL is `module`, for the authority `end_point`.
+/// Pays a fee at the e-payment module whose public URL is `module`, to the authority `end_point` (an ARS or AGS).
 ///
 /// # Errors
 /// A step is answered otherwise than the standard says; the message holds the answer.

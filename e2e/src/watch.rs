@@ -48,7 +48,7 @@ pub async fn on_change<F: Future<Output = Result<()>>>(
             _ = tick.tick() => {}
         }
         // What comes within this time comes together.
-        let calm = tokio::time::sleep(std::time::Duration::from_millis(20));
+        let calm = tokio::time::sleep(std::time::Duration::from_millis(5));
         let mut calm = std::pin::pin!(calm);
         loop {
             tokio::select! {

@@ -4,18 +4,19 @@
 //! Enforces NetworkPolicies on the local node's bridge, whose CNI plugin does not. Test equipment:
 //! without it, the isolation of towns could not be tested.
 
+mod addresses;
 mod peer;
 mod ruleset;
 
 use std::{cell::RefCell, time::Duration};
 
 use anyhow::Result;
-use futures::stream::select_all;
+use futures::{FutureExt, StreamExt, stream::select_all};
 use k8s_openapi::api::{
     core::v1::{Namespace, Pod},
     networking::v1::NetworkPolicy,
 };
-use kube::{Api, Client};
+use kube::{Api, Client, Resource, runtime::reflector::Store};
 use tokio::process::Command;
 
 use crate::{
@@ -36,14 +37,14 @@ pub async fn run(client: Client) -> Result<()> {
     let (namespaces, namespace_changes) = mirror(Api::<Namespace>::all(client.clone()));
     let (policies, policy_changes) = mirror(Api::<NetworkPolicy>::all(client));
     let in_force = RefCell::new(String::new());
-    let changes = select_all([pod_changes, namespace_changes, policy_changes]);
+    let given_out = addresses::changes()?.boxed();
+    let changes = select_all([pod_changes, namespace_changes, policy_changes, given_out]);
     on_change(changes, "network policy", || async {
-        let stores = [pods.len(), namespaces.len(), policies.len()];
         // Half a picture must not open or close anything.
-        if stores[..2].contains(&0) {
+        if !(is_complete(&pods) && is_complete(&namespaces) && is_complete(&policies)) {
             return Ok(());
         }
-        let world = peer::members(&pods.state(), &namespaces.state());
+        let world = peer::members(&pods.state(), &namespaces.state(), &addresses::read());
         let rules = ruleset::render(
             &ruleset::Network { bridge: BRIDGE, pods: POD_NETWORK, host: HOST },
             &world,
@@ -52,11 +53,18 @@ pub async fn run(client: Client) -> Result<()> {
         if *in_force.borrow() != rules {
             let mut nft = Command::new("nft");
             command::fed(nft.args(["--file", "-"]), &rules, Duration::from_secs(20)).await?;
-            tracing::info!(pods = world.len(), policies = stores[2], "network policy in force");
+            tracing::info!(pods = world.len(), policies = policies.len(), "network policy in force");
             in_force.replace(rules);
         }
         Ok(())
     })
     .await;
     Ok(())
+}
+
+fn is_complete<K>(store: &Store<K>) -> bool
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    store.wait_until_ready().now_or_never().is_some_and(|ready| ready.is_ok())
 }

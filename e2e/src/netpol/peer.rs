@@ -61,29 +61,32 @@ impl Member {
     }
 }
 
-/// The pods that have an address of their own and are not yet at their end.
-pub fn members(pods: &[Arc<Pod>], namespaces: &[Arc<Namespace>]) -> Vec<Member> {
+/// The pods that have an address of their own.
+pub fn members(
+    pods: &[Arc<Pod>],
+    namespaces: &[Arc<Namespace>],
+    addresses: &BTreeMap<String, Ipv4Addr>,
+) -> Vec<Member> {
     let labels: BTreeMap<String, &Labels> =
         namespaces.iter().map(|namespace| (namespace.name_any(), namespace.labels())).collect();
-    let mut members: Vec<Member> = pods.iter().filter_map(|pod| member(pod, &labels)).collect();
+    let mut members: Vec<Member> = pods.iter().filter_map(|pod| member(pod, &labels, addresses)).collect();
     // An address belongs to one pod; the order must not depend on chance.
     members.sort_by_key(|member| member.address);
     members.dedup_by_key(|member| member.address);
     members
 }
 
-fn member(pod: &Pod, namespaces: &BTreeMap<String, &Labels>) -> Option<Member> {
+fn member(
+    pod: &Pod,
+    namespaces: &BTreeMap<String, &Labels>,
+    addresses: &BTreeMap<String, Ipv4Addr>,
+) -> Option<Member> {
     let spec = pod.spec.as_ref()?;
-    let status = pod.status.as_ref()?;
-    let ended = matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
-    if ended || spec.host_network == Some(true) {
-        return None;
-    }
     let namespace = pod.namespace()?;
     let containers = spec.containers.iter().chain(spec.init_containers.iter().flatten());
     let ports = containers.flat_map(|container| container.ports.iter().flatten());
     Some(Member {
-        address: status.pod_ip.as_ref()?.parse().ok()?,
+        address: *addresses.get(pod.metadata.uid.as_ref()?)?,
         labels: pod.labels().clone(),
         namespace_labels: namespaces.get(&namespace).map(|&labels| labels.clone()).unwrap_or_default(),
         namespace,

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use serde_json::{Value, json};
@@ -11,22 +11,15 @@ use crate::netpol::peer::members;
 
 const NETWORK: Network<'_> = Network { bridge: "b0", pods: "10.88.0.0/16", host: "10.88.0.1" };
 
+/// Its address is also its UID.
 fn pod(name: &str, namespace: &str, address: &str) -> Arc<Pod> {
-    pod_with(name, namespace, address, json!({}))
-}
-
-fn pod_with(name: &str, namespace: &str, address: &str, spec: Value) -> Arc<Pod> {
-    let mut pod = json!({
-        "metadata": {"name": name, "namespace": namespace, "labels": {"app": name}},
+    let pod = json!({
+        "metadata": {"name": name, "namespace": namespace, "uid": address, "labels": {"app": name}},
         "spec": {"containers": [{"name": "c", "ports": [
             {"name": "http", "containerPort": 8080},
             {"name": "dns", "containerPort": 53, "protocol": "UDP"},
         ]}]},
-        "status": {"phase": "Running", "podIP": address},
     });
-    for (key, value) in spec.as_object().unwrap() {
-        pod["spec"][key] = value.clone();
-    }
     Arc::new(serde_json::from_value(pod).unwrap())
 }
 
@@ -35,7 +28,9 @@ fn world(pods: &[Arc<Pod>]) -> Vec<Member> {
         let json = json!({"metadata": {"name": name, "labels": {"town": name}}});
         Arc::new(serde_json::from_value(json).unwrap())
     };
-    members(pods, &[namespace("ahaus"), namespace("borken")])
+    let uids = pods.iter().map(|pod| pod.metadata.uid.clone().unwrap());
+    let addresses = uids.map(|uid| (uid.clone(), uid.parse().unwrap())).collect();
+    members(pods, &[namespace("ahaus"), namespace("borken")], &addresses)
 }
 
 fn policy(namespace: &str, spec: Value) -> Arc<NetworkPolicy> {
@@ -166,11 +161,8 @@ fn a_port_name_in_egress_is_the_destinations_own() {
 }
 
 #[test]
-fn pods_of_the_host_network_and_finished_pods_are_no_members() {
-    let host = pod_with("h", "ahaus", "10.88.0.9", json!({"hostNetwork": true}));
-    let mut finished = Pod::clone(&pod("f", "ahaus", "10.88.0.8"));
-    finished.status.as_mut().unwrap().phase = Some("Succeeded".to_owned());
-    assert!(world(&[host, Arc::new(finished)]).is_empty());
+fn a_pod_without_an_address_of_its_own_is_no_member() {
+    assert!(members(&[pod("h", "ahaus", "10.88.0.9")], &[], &BTreeMap::new()).is_empty());
 }
 
 #[test]

@@ -17,7 +17,7 @@ use rustix::{
 };
 use tokio::{process::Command, time::sleep};
 
-use super::{BRIDGE, config::CNI_NETWORK};
+use super::{BRIDGE, CNI_NETWORK};
 use crate::{command, netpol, paths::STATE, process};
 
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -8,7 +8,7 @@ use std::{fs, path::Path};
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{BRIDGE, DNS, HOST, NAME, POD_NETWORK};
+use super::{BRIDGE, CNI_NETWORK, DNS, HOST, NAME, POD_NETWORK};
 use crate::{
     images::{Image, named},
     paths::state,
@@ -30,8 +30,6 @@ pub const CONTAINERD_SOCKET: &str = "containerd/containerd.sock";
 pub const KUBELET: &str = "kubelet.json";
 /// kube-proxy's configuration.
 pub const PROXY: &str = "kube-proxy.json";
-/// Names the pod network; the plugins keep files under it in `/var/lib/cni`.
-pub const CNI_NETWORK: &str = "rathaus";
 const CNI: &str = "cni/10-rathaus.conflist";
 
 /// Each file below the state folder and its text.

@@ -44,6 +44,8 @@ const SERVICE_NETWORK: &str = "10.96.0.0/16";
 const DNS: &str = "10.96.0.10";
 /// The bridge that all pods are on.
 pub const BRIDGE: &str = "rathaus0";
+/// Names the pod network; the plugins keep results under it in `/var/lib/cni`.
+pub const CNI_NETWORK: &str = "rathaus";
 /// The node's name in the cluster.
 const NAME: &str = "node";
 /// Changes whenever the running node would be started differently.
