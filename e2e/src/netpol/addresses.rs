@@ -7,13 +7,13 @@
 //! its packets would be dropped, and a resolver waits five seconds before it asks again. The plugins'
 //! results are there before the container is.
 
-use std::{collections::BTreeMap, fs, mem::MaybeUninit, net::Ipv4Addr, path::Path};
+use std::{collections::BTreeMap, fs, mem::MaybeUninit, net::Ipv4Addr, path::Path, thread};
 
 use anyhow::{Context, Result};
-use futures::{Stream, StreamExt, stream};
+use futures::{Stream, stream};
 use rustix::fs::inotify;
 use serde::Deserialize;
-use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc;
 
 use crate::node::CNI_NETWORK;
 
@@ -60,30 +60,25 @@ fn of_pod(text: &str) -> Option<(String, Ipv4Addr)> {
     Some((uid, address.parse().ok()?))
 }
 
-/// Yields whenever a result has been written or removed.
+/// Yields whenever results have been written or removed.
 ///
 /// # Errors
 /// The kernel refuses to watch the folder.
 pub fn changes() -> Result<impl Stream<Item = ()> + Send> {
     fs::create_dir_all(RESULTS)?;
-    let watch = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC)?;
+    let watch = inotify::init(inotify::CreateFlags::CLOEXEC)?;
     let events =
         inotify::WatchFlags::CLOSE_WRITE | inotify::WatchFlags::DELETE | inotify::WatchFlags::MOVED_TO;
     inotify::add_watch(&watch, Path::new(RESULTS), events).context(RESULTS)?;
-    let watch = AsyncFd::register(watch)?;
-    Ok(stream::unfold(watch, |watch| async move {
-        loop {
-            let mut ready = watch.readable().await.ok()?;
-            let mut buffer = [MaybeUninit::uninit(); 4096];
-            match ready.try_io(|watch| Ok(rustix::io::read(watch, &mut buffer).map(drop)?)) {
-                Ok(Ok(())) => break,
-                Ok(Err(_)) => return None,
-                Err(_not_ready) => {}
-            }
+    // One place is enough: who takes a change reads all results.
+    let (tell, changed) = mpsc::channel(1);
+    thread::spawn(move || {
+        let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
+        while rustix::io::read(&watch, &mut buffer).is_ok() && !tell.is_closed() {
+            let _ = tell.try_send(());
         }
-        Some(((), watch))
-    })
-    .boxed())
+    });
+    Ok(stream::unfold(changed, |mut changed| async { Some((changed.recv().await?, changed)) }))
 }
 
 #[cfg(test)]
