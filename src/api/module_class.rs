@@ -150,5 +150,5 @@ pub struct ModuleClassStatus {
     pub conditions: Vec<Condition>,
     /// How many ServiceModules name this class.
     #[serde(default)]
-    pub users: u32,
+    pub users: i32,
 }

@@ -217,7 +217,7 @@ pub struct MunicipalityStatus {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ModuleCount {
     /// Those whose `Ready` condition is true.
-    pub ready: u32,
+    pub ready: i32,
     /// All.
-    pub total: u32,
+    pub total: i32,
 }

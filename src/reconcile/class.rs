@@ -56,7 +56,7 @@ async fn write_status(
             "modules can be made from it",
             Timestamp::now(),
         ),
-        users: u32::try_from(users.count()).unwrap_or(u32::MAX),
+        users: i32::try_from(users.count()).unwrap_or(i32::MAX),
     };
     if after == before {
         return Ok(());

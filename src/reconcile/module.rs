@@ -222,7 +222,9 @@ async fn write_status(
 ) -> Result<(), cluster::Error> {
     let before = object.0.as_ref().ok().and_then(|raw| raw.status.clone()).unwrap_or_default();
     let generation = object.meta().generation;
-    let url = made_from.map(|module| module.public_url.to_string()).or(before.url.clone());
+    let url = made_from
+        .map(|module| module.public_url.as_str().trim_end_matches('/').to_owned())
+        .or(before.url.clone());
     let success = format!("citizens reach it at {}", url.as_deref().unwrap_or_default());
     let after = ServiceModuleStatus {
         observed_generation: generation,

@@ -169,6 +169,6 @@ fn count_modules(namespace: &str, ctx: &Context) -> ModuleCount {
         status.is_some_and(|status| status::is_true(&status.conditions, READY))
     };
     let (total, ready) =
-        mine.fold((0, 0), |(total, ready), module| (total + 1, ready + u32::from(is_ready(module))));
+        mine.fold((0, 0), |(total, ready), module| (total + 1, ready + i32::from(is_ready(module))));
     ModuleCount { ready, total }
 }

@@ -84,7 +84,9 @@ async fn try_out(client: &Client, kind: &str, object: Value) -> Result<(), Strin
 
 fn accepted() -> Vec<(&'static str, &'static str, Value)> {
     let (m, c, s) = ("Municipality", "ModuleClass", "ServiceModule");
-    let subjects = |count: usize| Value::from((0..count).map(|n| json!({"kind": "User", "name": format!("u{n}")})).collect::<Vec<_>>());
+    let subjects = |count: usize| {
+        Value::from((0..count).map(|n| json!({"kind": "User", "name": format!("u{n}")})).collect::<Vec<_>>())
+    };
     vec![
         (m, "/metadata/name", "a".into()),
         (m, "/metadata/name", "a".repeat(40).into()),
@@ -95,7 +97,11 @@ fn accepted() -> Vec<(&'static str, &'static str, Value)> {
         (m, "/spec/displayName", "ß".repeat(100).into()),
         (m, "/spec/administrators", Value::Null),
         (m, "/spec/administrators", subjects(16)),
-        (m, "/spec/administrators/0", json!({"kind": "ServiceAccount", "name": "flux", "namespace": "gitops"})),
+        (
+            m,
+            "/spec/administrators/0",
+            json!({"kind": "ServiceAccount", "name": "flux", "namespace": "gitops"}),
+        ),
         (m, "/spec/quota", json!({"modules": 0})),
         (m, "/spec/quota", json!({"cpu": "500m", "memory": "1Ti", "storage": "1Ki", "modules": 64})),
         (m, "/spec/deletionPolicy", "Delete".into()),
@@ -116,7 +122,9 @@ fn accepted() -> Vec<(&'static str, &'static str, Value)> {
 /// Kind, where, what, and the field and words that the answer must have.
 fn rejected() -> Vec<(&'static str, &'static str, Value, &'static str, &'static str)> {
     let (m, c, s) = ("Municipality", "ModuleClass", "ServiceModule");
-    let subjects = |count: usize| Value::from((0..count).map(|n| json!({"kind": "User", "name": format!("u{n}")})).collect::<Vec<_>>());
+    let subjects = |count: usize| {
+        Value::from((0..count).map(|n| json!({"kind": "User", "name": format!("u{n}")})).collect::<Vec<_>>())
+    };
     vec![
         (m, "/metadata/name", "a".repeat(41).into(), "metadata.name", "at most 40 characters"),
         (m, "/metadata/name", "a.b".into(), "metadata.name", "DNS label"),
@@ -135,10 +143,34 @@ fn rejected() -> Vec<(&'static str, &'static str, Value, &'static str, &'static 
         (m, "/spec/displayName", "".into(), "spec.displayName", "at least 1"),
         (m, "/spec/displayName", "a".repeat(101).into(), "spec.displayName", "than 100"),
         (m, "/spec/administrators", subjects(17), "spec.administrators", "at most 16"),
-        (m, "/spec/administrators/0", json!({"kind": "Robot", "name": "r"}), "spec.administrators[0].kind", "supported values"),
-        (m, "/spec/administrators/0", json!({"kind": "Group", "name": "system:masters"}), "spec.administrators[0].name", "must not start with system:"),
-        (m, "/spec/administrators/0", json!({"kind": "ServiceAccount", "name": "flux"}), "spec.administrators[0]", "namespace is required"),
-        (m, "/spec/administrators/0", json!({"kind": "User", "name": "u", "namespace": "n"}), "spec.administrators[0]", "namespace is required"),
+        (
+            m,
+            "/spec/administrators/0",
+            json!({"kind": "Robot", "name": "r"}),
+            "spec.administrators[0].kind",
+            "supported values",
+        ),
+        (
+            m,
+            "/spec/administrators/0",
+            json!({"kind": "Group", "name": "system:masters"}),
+            "spec.administrators[0].name",
+            "must not start with system:",
+        ),
+        (
+            m,
+            "/spec/administrators/0",
+            json!({"kind": "ServiceAccount", "name": "flux"}),
+            "spec.administrators[0]",
+            "namespace is required",
+        ),
+        (
+            m,
+            "/spec/administrators/0",
+            json!({"kind": "User", "name": "u", "namespace": "n"}),
+            "spec.administrators[0]",
+            "namespace is required",
+        ),
         (m, "/spec/contact/email", "it".into(), "spec.contact.email", "e-mail address"),
         (m, "/spec/contact/securityEmail", Value::Null, "spec.contact.securityEmail", "Required"),
         (m, "/spec/legal/imprintUrl", "http://www.town.example".into(), "spec.legal.imprintUrl", "https URL"),
@@ -154,16 +186,34 @@ fn rejected() -> Vec<(&'static str, &'static str, Value, &'static str, &'static 
         (c, "/spec/version", "1.0".into(), "spec.version", "semantic version"),
         (c, "/spec/version", "1.0.0-".into(), "spec.version", "semantic version"),
         (c, "/spec/image", "registry.example/e-payment:1.0.0".into(), "spec.image", "a tag is refused"),
-        (c, "/spec/image", format!("registry.example/e-payment@sha256:{}", "a".repeat(63)).into(), "spec.image", "by digest"),
+        (
+            c,
+            "/spec/image",
+            format!("registry.example/e-payment@sha256:{}", "a".repeat(63)).into(),
+            "spec.image",
+            "by digest",
+        ),
         (c, "/spec/licence", "".into(), "spec.licence", "SPDX"),
         (c, "/spec/source", "git@code.example:x".into(), "spec.source", "https URL"),
         (c, "/spec/plans", json!([]), "spec.plans", "at least 1"),
-        (c, "/spec/plans", Value::from((0..9).map(|n| plan(&format!("p{n}"))).collect::<Vec<_>>()), "spec.plans", "at most 8"),
+        (
+            c,
+            "/spec/plans",
+            Value::from((0..9).map(|n| plan(&format!("p{n}"))).collect::<Vec<_>>()),
+            "spec.plans",
+            "at most 8",
+        ),
         (c, "/spec/plans", json!([plan("small"), plan("small")]), "spec.plans[1]", "Duplicate"),
         (c, "/spec/plans/0/name", "Small".into(), "spec.plans[0].name", "DNS label"),
         (c, "/spec/plans/0/replicas", 0.into(), "spec.plans[0].replicas", "greater than or equal to 1"),
         (c, "/spec/plans/0/replicas", 11.into(), "spec.plans[0].replicas", "less than or equal to 10"),
-        (c, "/spec/plans/0/resources/limits/memory", "31Mi".into(), "spec.plans[0].resources", "must not be below requests.memory"),
+        (
+            c,
+            "/spec/plans/0/resources/limits/memory",
+            "31Mi".into(),
+            "spec.plans[0].resources",
+            "must not be below requests.memory",
+        ),
         (c, "/spec/offeredTo", json!({"arsPrefixes": []}), "spec.offeredTo.arsPrefixes", "at least 1"),
         (c, "/spec/offeredTo", json!({"arsPrefixes": ["NRW"]}), "spec.offeredTo.arsPrefixes[0]", "^[0-9]+$"),
         (s, "/metadata/name", "a".repeat(23).into(), "metadata.name", "at most 22 characters"),
@@ -172,7 +222,13 @@ fn rejected() -> Vec<(&'static str, &'static str, Value, &'static str, &'static 
         (s, "/spec/ePayment", Value::Null, "spec", "exactly one configuration block"),
         (s, "/spec/ePayment/provider/type", "Gold".into(), "spec.ePayment.provider.type", "supported values"),
         (s, "/spec/uses", json!(["mailbox", "mailbox"]), "spec.uses[1]", "Duplicate"),
-        (s, "/spec/uses", Value::from((0..9).map(|n| format!("m{n}")).collect::<Vec<_>>()), "spec.uses", "at most 8"),
+        (
+            s,
+            "/spec/uses",
+            Value::from((0..9).map(|n| format!("m{n}")).collect::<Vec<_>>()),
+            "spec.uses",
+            "at most 8",
+        ),
     ]
 }
 
@@ -195,7 +251,9 @@ async fn the_api_server_rejects_what_is_wrong_and_names_field_and_way_out() {
     for (kind, pointer, value, field, words) in rejected() {
         match try_out(&client, kind, with(kind, pointer, value.clone())).await {
             Err(message) if message.contains(field) && message.contains(words) => {}
-            answer => wrong.push(format!("{kind} {pointer} = {value}: expected {field:?} and {words:?}, got {answer:?}")),
+            answer => wrong.push(format!(
+                "{kind} {pointer} = {value}: expected {field:?} and {words:?}, got {answer:?}"
+            )),
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -227,9 +285,14 @@ async fn ars_and_type_cannot_be_changed() {
         let api = api(&client, kind);
         let apply = PatchParams::apply("table").force();
         api.patch("table-immutable", &apply, &Patch::Apply(&object)).await.unwrap();
-        let refused = api.patch("table-immutable", &PatchParams::default(), &Patch::Merge(&change)).await.unwrap_err();
+        let refused =
+            api.patch("table-immutable", &PatchParams::default(), &Patch::Merge(&change)).await.unwrap_err();
         let kube::Error::Api(status) = refused else { panic!("{refused}") };
-        assert!(status.message.contains(field) && status.message.contains("is immutable"), "{}", status.message);
+        assert!(
+            status.message.contains(field) && status.message.contains("is immutable"),
+            "{}",
+            status.message
+        );
         crate::support::delete(&api, "table-immutable").await;
     }
 }

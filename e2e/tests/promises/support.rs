@@ -30,7 +30,9 @@ where
     loop {
         match ask().await {
             Ok(answer) => return answer,
-            Err(last) if Instant::now() > deadline => panic!("not within {PATIENCE:?}: {what}; last seen: {last}"),
+            Err(last) if Instant::now() > deadline => {
+                panic!("not within {PATIENCE:?}: {what}; last seen: {last}")
+            }
             Err(_) => tokio::time::sleep(Duration::from_millis(250)).await,
         }
     }
@@ -132,7 +134,8 @@ impl Town {
         let api = self.municipalities();
         eventually(&format!("Municipality {} is {kind}={status} {reason}", self.name), || async {
             let object = api.get(&self.name).await.map_err(|error| error.to_string())?;
-            let conditions = object.status.as_ref().map(|status| status.conditions.clone()).unwrap_or_default();
+            let conditions =
+                object.status.as_ref().map(|status| status.conditions.clone()).unwrap_or_default();
             check(&conditions, kind, status, reason, object.metadata.generation).map(|()| object)
         })
         .await
@@ -147,7 +150,8 @@ impl Town {
         let api = self.modules();
         eventually(&format!("ServiceModule {}/{name} is {kind}={status} {reason}", self.name), || async {
             let object = api.get(name).await.map_err(|error| error.to_string())?;
-            let conditions = object.status.as_ref().map(|status| status.conditions.clone()).unwrap_or_default();
+            let conditions =
+                object.status.as_ref().map(|status| status.conditions.clone()).unwrap_or_default();
             check(&conditions, kind, status, reason, object.metadata.generation).map(|()| object)
         })
         .await
@@ -200,7 +204,13 @@ pub fn json_of(object: &impl Serialize) -> Value {
     serde_json::to_value(object).unwrap()
 }
 
-fn check(all: &[Condition], kind: &str, status: &str, reason: &str, generation: Option<i64>) -> Result<(), String> {
+fn check(
+    all: &[Condition],
+    kind: &str,
+    status: &str,
+    reason: &str,
+    generation: Option<i64>,
+) -> Result<(), String> {
     let Some(found) = all.iter().find(|condition| condition.type_ == kind) else {
         return Err(format!("no condition {kind}"));
     };

@@ -1,0 +1,177 @@
+// SPDX-FileCopyrightText: 2026 The rathaus authors
+// SPDX-License-Identifier: EUPL-1.2
+
+//! Promise: whatever is wrong gets its own reason and a sentence that says what to do, at the object
+//! that a person looks at, and clears when it is mended.
+
+use kube::Api;
+use kube::api::PostParams;
+use rathaus::api::ModuleClass;
+use serde_json::{Value, json};
+
+use crate::client;
+use crate::support::{Town, delete, message, municipality, service_module};
+
+fn told(module: &rathaus::api::ServiceModule, kind: &str) -> String {
+    message(&module.status.as_ref().unwrap().conditions, kind)
+}
+
+async fn publish(town: &Town, name: &str, change: impl Fn(&mut Value)) {
+    let classes = Api::<ModuleClass>::all(town.client.clone());
+    delete(&classes, name).await;
+    let mut class = serde_json::to_value(classes.get("e-payment").await.unwrap()).unwrap();
+    class["metadata"] = json!({"name": name});
+    class["status"] = Value::Null;
+    change(&mut class);
+    classes.create(&PostParams::default(), &serde_json::from_value(class).unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn each_wrong_choice_has_its_reason_and_clears_when_mended() {
+    let town = Town::admit(&client().await, "bad-a", "201").await;
+    town.ready().await;
+    publish(&town, "bad-mailbox", |class| class["spec"]["type"] = "Mailbox".into()).await;
+    publish(&town, "bad-bavaria", |class| class["spec"]["offeredTo"] = json!({"arsPrefixes": ["09"]})).await;
+
+    town.opt_in("e-payment").await;
+    town.module_ready("e-payment").await;
+    let spec = |change: Value| json!({"spec": change});
+    for (change, reason, words, mended) in [
+        (
+            spec(json!({"class": "nowhere"})),
+            "ClassNotFound",
+            "kubectl get moduleclasses",
+            spec(json!({"class": "e-payment"})),
+        ),
+        (
+            spec(json!({"class": "bad-mailbox"})),
+            "TypeMismatch",
+            "type Mailbox",
+            spec(json!({"class": "e-payment"})),
+        ),
+        (
+            spec(json!({"class": "bad-bavaria"})),
+            "ClassNotOffered",
+            "055990201201",
+            spec(json!({"class": "e-payment"})),
+        ),
+        (spec(json!({"plan": "huge"})), "PlanUnknown", "it has: small", spec(json!({"plan": "small"}))),
+        (spec(json!({"uses": ["mailbox"]})), "SiblingNotFound", "mailbox", spec(json!({"uses": null}))),
+    ] {
+        crate::support::merge(&town.modules(), "e-payment", change).await;
+        let module = town.module_says("e-payment", "ClassAccepted", "False", reason).await;
+        assert!(told(&module, "Ready").contains(words), "{}", told(&module, "Ready"));
+        crate::support::merge(&town.modules(), "e-payment", mended).await;
+        town.module_ready("e-payment").await;
+    }
+    for class in ["bad-mailbox", "bad-bavaria"] {
+        delete(&Api::<ModuleClass>::all(town.client.clone()), class).await;
+    }
+    town.remove().await;
+}
+
+#[tokio::test]
+async fn an_image_that_cannot_be_had_and_one_that_does_not_start_are_told_apart() {
+    let town = Town::admit(&client().await, "bad-b", "202").await;
+    town.ready().await;
+    publish(&town, "bad-image", |class| {
+        class["spec"]["image"] = format!("registry.invalid/nothing@sha256:{}", "b".repeat(64)).into();
+    })
+    .await;
+    let mut module = service_module("bad-b", "absent");
+    module["spec"]["class"] = "bad-image".into();
+    town.opt_in_with(module).await;
+    town.module_says("absent", "Deployed", "False", "ImageNotAvailable").await;
+
+    // The probe program has no `migrate`: it ends at once, as a broken module would.
+    let probe = e2e::images::packed("probe").unwrap().reference();
+    publish(&town, "bad-start", |class| class["spec"]["image"] = probe.clone().into()).await;
+    let mut module = service_module("bad-b", "broken");
+    module["spec"]["class"] = "bad-start".into();
+    town.opt_in_with(module).await;
+    let module = town.module_says("broken", "Deployed", "False", "MigrationFailing").await;
+    assert!(
+        told(&module, "Deployed").contains("migrate"),
+        "the container's last words: {}",
+        told(&module, "Deployed")
+    );
+
+    // Mended by state IT in the catalogue; the town does nothing.
+    let classes = Api::<ModuleClass>::all(town.client.clone());
+    let good = classes.get("e-payment").await.unwrap().spec.image;
+    crate::support::merge(&classes, "bad-start", json!({"spec": {"image": good}})).await;
+    town.module_ready("broken").await;
+    for class in ["bad-image", "bad-start"] {
+        delete(&classes, class).await;
+    }
+    town.remove().await;
+}
+
+#[tokio::test]
+async fn a_quota_that_is_used_up_is_told_and_clears_when_raised() {
+    let mut small = municipality("bad-c", "203");
+    small["spec"]["quota"] = json!({"memory": "64Mi", "modules": 1});
+    let town = Town::admit_with(&client().await, "bad-c", small).await;
+    town.ready().await;
+    town.opt_in("e-payment").await;
+    let module = town.module_says("e-payment", "Deployed", "False", "QuotaExceeded").await;
+    assert!(told(&module, "Deployed").contains("larger quota"), "{}", told(&module, "Deployed"));
+
+    // One module too many is refused at once, by the API server.
+    let second = serde_json::from_value(service_module("bad-c", "second")).unwrap();
+    let refused = town.modules().create(&PostParams::default(), &second).await.unwrap_err().to_string();
+    assert!(
+        refused.contains("exceeded quota") && refused.contains("count/servicemodules.rathaus.dev"),
+        "{refused}"
+    );
+
+    town.change(json!({"spec": {"quota": {"memory": "4Gi"}}})).await;
+    town.module_ready("e-payment").await;
+    town.remove().await;
+}
+
+#[tokio::test]
+async fn a_hostname_or_ars_that_is_foreign_or_taken_is_told_and_clears_when_mended() {
+    let client = client().await;
+    let first = Town::admit(&client, "bad-d", "204").await;
+    first.ready().await;
+
+    let mut second = municipality("bad-e", "205");
+    second["spec"]["hostname"] = "bad-e.elsewhere.example".into();
+    let second = Town::admit_with(&client, "bad-e", second).await;
+    second.municipality_says("Ready", "False", "HostnameForeign").await;
+    second.change(json!({"spec": {"hostname": "neu.bad-d.rathaus.example"}})).await;
+    let told = second.municipality_says("Ready", "False", "HostnameTaken").await;
+    assert!(message(&told.status.unwrap().conditions, "Ready").contains("older municipality bad-d"));
+    second.change(json!({"spec": {"hostname": "bad-e.rathaus.example"}})).await;
+    second.ready().await;
+
+    let mut twin = municipality("bad-f", "204");
+    twin["spec"]["hostname"] = "bad-f.rathaus.example".into();
+    let twin = Town::admit_with(&client, "bad-f", twin).await;
+    twin.municipality_says("Ready", "False", "ArsTaken").await;
+    first.remove().await;
+    twin.ready().await;
+    second.remove().await;
+    twin.remove().await;
+}
+
+#[tokio::test]
+async fn a_database_server_that_is_down_is_told_and_clears_when_it_is_back() {
+    let town = Town::admit(&client().await, "bad-g", "206").await;
+    town.ready().await;
+    e2e::database::stop().await.unwrap();
+    town.opt_in("e-payment").await;
+    let module = town.module_says("e-payment", "DatabaseReady", "False", "DatabaseUnreachable").await;
+    e2e::database::start().await.unwrap();
+    assert!(told(&module, "DatabaseReady").contains("tried again by itself"));
+    town.module_ready("e-payment").await;
+
+    // The server lets the operator in no more.
+    e2e::database::sql("ALTER ROLE rathaus_admin NOLOGIN").await.unwrap();
+    town.opt_in("second").await;
+    town.module_says("second", "DatabaseReady", "False", "DatabaseRefused").await;
+    e2e::database::sql("ALTER ROLE rathaus_admin LOGIN").await.unwrap();
+    town.module_ready("second").await;
+    town.remove().await;
+}

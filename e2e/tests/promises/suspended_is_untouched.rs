@@ -1,0 +1,55 @@
+// SPDX-FileCopyrightText: 2026 The rathaus authors
+// SPDX-License-Identifier: EUPL-1.2
+
+//! Promise (invariant 8): suspended means untouched, and what runs keeps running.
+
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use serde_json::json;
+
+use crate::cluster;
+use crate::support::{Town, eventually, merge};
+
+/// Repair takes about a second when it is not suspended, as the same test shows.
+const LONG_ENOUGH: Duration = Duration::from_secs(15);
+
+async fn replicas(town: &Town) -> Option<i32> {
+    town.api::<Deployment>().get("e-payment").await.unwrap().spec.unwrap().replicas
+}
+
+#[tokio::test]
+async fn invariant_8_suspended_means_untouched_and_goes_on_running() {
+    let cluster = cluster().await;
+    let town = Town::admit(&cluster.client, "susp-a", "971").await;
+    town.opt_in("e-payment").await;
+    town.module_ready("e-payment").await;
+
+    for whole_town in [true, false] {
+        let suspend = async |suspended: bool| {
+            let patch = json!({"spec": {"suspend": suspended}});
+            if whole_town {
+                town.change(patch).await;
+            } else {
+                merge(&town.modules(), "e-payment", patch).await;
+            }
+        };
+        suspend(true).await;
+        town.module_says("e-payment", "Ready", "Unknown", "Suspended").await;
+        merge(&town.api::<Deployment>(), "e-payment", json!({"spec": {"replicas": 1}})).await;
+        tokio::time::sleep(LONG_ENOUGH).await;
+        assert_eq!(replicas(&town).await, Some(1), "untouched");
+        let url = "https://e-payment.susp-a.rathaus.example/status/parkausweis/055990971971";
+        assert_eq!(cluster.citizen.get(url).send().await.unwrap().status(), 200, "keeps running");
+
+        suspend(false).await;
+        eventually("the change by hand is repaired", || async {
+            if replicas(&town).await == Some(2) { Ok(()) } else { Err("one replica".to_owned()) }
+        })
+        .await;
+        town.module_ready("e-payment").await;
+    }
+    // A town that is suspended can leave all the same.
+    town.change(json!({"spec": {"suspend": true}})).await;
+    town.remove().await;
+}
