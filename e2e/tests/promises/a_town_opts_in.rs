@@ -59,11 +59,9 @@ async fn one_object_becomes_a_component_that_answers_at_its_own_address() {
 async fn administrators_may_opt_in_and_touch_nothing_else() {
     let town = Town::admit(&client().await, "opts-c", "103").await;
     town.ready().await;
-    let config = kube::Config::from_custom_kubeconfig(
-        kube::config::Kubeconfig::read_from(crate::cluster().await.kubeconfig).unwrap(),
-        &Default::default(),
-    );
-    let mut config = config.await.unwrap();
+    let kubeconfig = kube::config::Kubeconfig::read_from(crate::cluster().await.kubeconfig).unwrap();
+    let options = kube::config::KubeConfigOptions::default();
+    let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
     config.auth_info.impersonate = Some("someone".to_owned());
     config.auth_info.impersonate_groups =
         Some(vec!["opts-c-it".to_owned(), "system:authenticated".to_owned()]);

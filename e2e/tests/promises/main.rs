@@ -9,6 +9,7 @@
 mod a_town_opts_in;
 mod api_accepts_and_rejects;
 mod bad_input_is_told;
+mod citizens_pay;
 mod deletion_ends;
 mod drift_is_repaired;
 mod isolation_holds;

@@ -1,0 +1,100 @@
+// SPDX-FileCopyrightText: 2026 The rathaus authors
+// SPDX-License-Identifier: EUPL-1.2
+
+//! Promise: a citizen pays a fee in a real browser, through the gateway, without JavaScript.
+
+use std::process::{Child, Command};
+
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+
+use crate::cluster;
+use crate::support::{Town, eventually};
+
+const DRIVER_PORT: u16 = 9515;
+
+/// Ends with the test, however that ends.
+struct Driver(Child);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+async fn browser() -> (Driver, Client) {
+    let driver =
+        Command::new("chromedriver").arg(format!("--port={DRIVER_PORT}")).arg("--log-level=SEVERE").spawn();
+    let driver = Driver(driver.expect("chromium-driver is installed"));
+    let options = json!({"goog:chromeOptions": {
+        "args": [
+            "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync",
+            // The gateway's authority is this machine's; every host is the gateway's.
+            "--ignore-certificate-errors", "--host-resolver-rules=MAP * 10.88.0.1",
+        ],
+        "prefs": {"profile.managed_default_content_settings.javascript": 2},
+    }});
+    let Value::Object(capabilities) = options else { unreachable!() };
+    let address = format!("http://127.0.0.1:{DRIVER_PORT}");
+    let client = eventually("the browser starts", || async {
+        ClientBuilder::new(HttpConnector::new())
+            .capabilities(capabilities.clone())
+            .connect(&address)
+            .await
+            .map_err(|e| e.to_string())
+    })
+    .await;
+    (driver, client)
+}
+
+#[tokio::test]
+async fn a_citizen_pays_and_another_cancels_in_a_browser_without_javascript() {
+    let cluster = cluster().await;
+    let town = Town::admit(&cluster.client, "pay-a", "981").await;
+    town.opt_in("e-payment").await;
+    town.module_ready("e-payment").await;
+    let base = "https://e-payment.pay-a.rathaus.example/paymenttransaction/parkausweis/055990981981";
+    let (_driver, browser) = browser().await;
+
+    for (request, button, outcome) in [("R-1", "confirm", "PAYED"), ("R-2", "cancel", "CANCELED")] {
+        let payment = json!({
+            "requestId": request, "requestTimestamp": "2026-03-01T10:00:00.000Z", "currency": "EUR",
+            "grosAmount": 1028.80, "purpose": "Parkausweis 17", "description": "Bewohnerparkausweis",
+            "redirectUrl": "https://e-payment.pay-a.rathaus.example/back?from=payment",
+            "items": [{"id": "1", "reference": "99108", "description": "Parkausweis", "taxRate": 0, "quantity": 1,
+                "totalNetAmount": 1028.80, "totalTaxAmount": 0.00, "singleNetAmount": 1028.80, "singleTaxAmount": 0.00}],
+        });
+        let created: Value =
+            cluster.citizen.post(base).json(&payment).send().await.unwrap().json().await.unwrap();
+        let information = &created["paymentInformation"];
+        browser.goto(information["transactionRedirectUrl"].as_str().unwrap()).await.unwrap();
+
+        let page = browser.find(Locator::Css("body")).await.unwrap().text().await.unwrap();
+        for told in [
+            "Teststadt pay-a",
+            "Parkausweis 17",
+            "1.028,80 €",
+            "Impressum",
+            "Datenschutz",
+            "Barrierefreiheit",
+        ] {
+            assert!(page.contains(told), "{told} is missing in:\n{page}");
+        }
+        let language = browser.find(Locator::Css("html")).await.unwrap().attr("lang").await.unwrap();
+        assert_eq!(language.as_deref(), Some("de"));
+        browser.find(Locator::Css(&format!("button[value={button}]"))).await.unwrap().click().await.unwrap();
+        let arrived = browser.current_url().await.unwrap();
+        assert_eq!(arrived.as_str(), "https://e-payment.pay-a.rathaus.example/back?from=payment");
+
+        let id = information["transactionId"].as_str().unwrap();
+        let polled: Value =
+            cluster.citizen.get(format!("{base}/{id}")).send().await.unwrap().json().await.unwrap();
+        assert_eq!(polled["paymentInformation"]["status"], outcome);
+        assert_eq!(polled["paymentRequest"]["grosAmount"], 1028.80);
+    }
+    browser.close().await.unwrap();
+    town.remove().await;
+}
