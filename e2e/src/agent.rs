@@ -4,31 +4,60 @@
 //! The part of the harness that lives as long as the local node: it enforces network policies and
 //! serves routes.
 
-use std::{env, path::PathBuf};
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
-use anyhow::{Result, bail};
-use tokio::signal::unix::{SignalKind, signal};
+use anyhow::{Context, Result, bail};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::sleep,
+};
 use tracing_subscriber::EnvFilter;
 
-use crate::{gateway, netpol, node, paths::state, process::Daemon};
+use crate::{
+    gateway, netpol, node,
+    paths::state,
+    process::{self, Daemon},
+};
 
-/// Starts the agent that belongs to this program; one that runs is replaced, since it may belong to
-/// an older one. It keeps nothing in memory that it could not read again.
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// Starts the agent that belongs to this program, and waits until network policies are in force. One
+/// that runs is replaced, since it may belong to an older program. It keeps nothing in memory that it
+/// could not read again.
 ///
 /// # Errors
-/// It does not start.
+/// It does not start; the message holds the end of its log.
 pub async fn restart() -> Result<()> {
+    let program = state("bin/xtask");
     let daemon = Daemon::new(
         "agent",
         vec![
-            env::current_exe()?.to_string_lossy().into_owned(),
+            program.to_string_lossy().into_owned(),
             "agent".to_owned(),
             "--kubeconfig".to_owned(),
             state("agent.kubeconfig").to_string_lossy().into_owned(),
         ],
     );
     daemon.stop().await?;
-    daemon.start()
+    let _ = fs::remove_file(netpol::in_force());
+    // A copy: Cargo replaces the program whenever it builds it.
+    let _ = fs::remove_file(&program);
+    fs::create_dir_all(state("bin"))?;
+    fs::copy("/proc/self/exe", &program).context("copying this program")?;
+    daemon.start()?;
+    let deadline = Instant::now() + START_LIMIT;
+    while !netpol::in_force().exists() {
+        daemon.check()?;
+        if Instant::now() > deadline {
+            bail!("no network policy is in force; see {}", process::log_of("agent").display());
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
 }
 
 /// Does the agent's work until SIGTERM.

@@ -8,7 +8,7 @@ mod addresses;
 mod peer;
 mod ruleset;
 
-use std::{cell::RefCell, time::Duration};
+use std::{cell::RefCell, fs, path::PathBuf, time::Duration};
 
 use anyhow::Result;
 use futures::{FutureExt, StreamExt, stream::select_all};
@@ -22,11 +22,17 @@ use tokio::process::Command;
 use crate::{
     command,
     node::{BRIDGE, HOST, POD_NETWORK},
+    paths::state,
     watch::{mirror, on_change},
 };
 
 /// The nftables table that this room owns.
 pub const TABLE: &str = "ip rathaus";
+
+/// There once a first rule set is in the kernel.
+pub fn in_force() -> PathBuf {
+    state("network-policy-in-force")
+}
 
 /// Keeps the kernel's rule set as the cluster's policies demand, until the future is dropped.
 ///
@@ -36,7 +42,7 @@ pub async fn run(client: Client) -> Result<()> {
     let (pods, pod_changes) = mirror(Api::<Pod>::all(client.clone()));
     let (namespaces, namespace_changes) = mirror(Api::<Namespace>::all(client.clone()));
     let (policies, policy_changes) = mirror(Api::<NetworkPolicy>::all(client));
-    let in_force = RefCell::new(String::new());
+    let loaded = RefCell::new(String::new());
     let given_out = addresses::changes()?.boxed();
     let changes = select_all([pod_changes, namespace_changes, policy_changes, given_out]);
     on_change(changes, "network policy", || async {
@@ -50,11 +56,12 @@ pub async fn run(client: Client) -> Result<()> {
             &world,
             &policies.state(),
         );
-        if *in_force.borrow() != rules {
+        if *loaded.borrow() != rules {
             let mut nft = Command::new("nft");
             command::fed(nft.args(["--file", "-"]), &rules, Duration::from_secs(20)).await?;
             tracing::info!(pods = world.len(), policies = policies.len(), "network policy in force");
-            in_force.replace(rules);
+            loaded.replace(rules);
+            fs::write(in_force(), "")?;
         }
         Ok(())
     })
