@@ -9,7 +9,13 @@ use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 use tokio::process::Command;
 
-use crate::{command, install::chart, paths, prerequisites, progress::Progress, tools::Tools};
+use crate::{
+    command,
+    install::{NAMESPACE, chart},
+    paths, prerequisites,
+    progress::Progress,
+    tools::Tools,
+};
 
 const LIMIT: Duration = Duration::from_secs(60 * 60);
 
@@ -29,7 +35,7 @@ pub async fn lint(progress: &mut Progress, tools: &Tools) -> Result<()> {
     run(progress, "dependencies and their licences", &mut deny).await?;
     run(progress, "licence of every file", python.program("reuse").arg("lint")).await?;
     let mut helm = Command::new(tools.path("helm")?);
-    run(progress, "chart", helm.args(["lint", "--strict"]).arg(chart())).await
+    run(progress, "chart", helm.args(["lint", "--strict", "--namespace", NAMESPACE]).arg(chart())).await
 }
 
 /// Everything that `cargo test` can test without a cluster.

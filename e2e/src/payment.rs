@@ -10,9 +10,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use html5gum::{HtmlString, StartTag, Token, Tokenizer};
 use rand::distr::{Alphanumeric, SampleString};
 use reqwest::{Client, Response, StatusCode, header};
-use scraper::{ElementRef, Html, Selector};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 use url::Url;
@@ -109,20 +109,55 @@ struct Form {
     fields: BTreeMap<String, String>,
 }
 
+/// Buttons after the first take no part, as in a browser where the first is pressed.
 fn first_form(html: &str) -> Result<Form> {
-    let document = Html::parse_document(html);
-    let select =
-        |what: &str| Selector::parse(what).map_err(|error| anyhow::anyhow!("selector {what}: {error}"));
-    let (forms, inputs) = (select("form[method=post i]")?, select("input[name]")?);
-    let buttons = select("button:not([type=button])")?;
-    let form = document.select(&forms).next().context("the page has no form to send")?;
-    let field = |element: ElementRef<'_>| {
-        let value = element.attr("value").unwrap_or_default();
-        Some((element.attr("name")?.to_owned(), value.to_owned()))
-    };
-    let button = form.select(&buttons).next().context("its form has no button")?;
-    let fields = form.select(&inputs).chain([button]).filter_map(field).collect();
-    Ok(Form { action: form.attr("action").unwrap_or_default().to_owned(), fields })
+    let mut form: Option<Form> = None;
+    let mut pressed = false;
+    for Ok(token) in Tokenizer::new(html) {
+        match (token, &mut form) {
+            (Token::StartTag(tag), None) if is(&tag.name, "form") && is_sent(&tag) => {
+                let action = attribute(&tag, "action").unwrap_or_default();
+                form = Some(Form { action, fields: BTreeMap::new() });
+            }
+            (Token::StartTag(tag), Some(form)) if is(&tag.name, "input") => form.take(&tag),
+            (Token::StartTag(tag), Some(form)) if is(&tag.name, "button") && sends(&tag) && !pressed => {
+                form.take(&tag);
+                pressed = true;
+            }
+            (Token::EndTag(tag), Some(_)) if is(&tag.name, "form") => break,
+            _ => {}
+        }
+    }
+    if !pressed {
+        bail!("the page has no form with a button to send it");
+    }
+    form.context("the page has no form")
+}
+
+impl Form {
+    fn take(&mut self, tag: &StartTag<()>) {
+        if let Some(name) = attribute(tag, "name") {
+            self.fields.insert(name, attribute(tag, "value").unwrap_or_default());
+        }
+    }
+}
+
+fn is(name: &HtmlString, wanted: &str) -> bool {
+    name.as_slice() == wanted.as_bytes()
+}
+
+/// Forms that are not sent by POST only search or filter.
+fn is_sent(form: &StartTag<()>) -> bool {
+    attribute(form, "method").is_some_and(|method| method.eq_ignore_ascii_case("post"))
+}
+
+fn sends(button: &StartTag<()>) -> bool {
+    attribute(button, "type").is_none_or(|kind| kind == "submit")
+}
+
+fn attribute(tag: &StartTag<()>, name: &str) -> Option<String> {
+    let value = &tag.attributes.get(name.as_bytes())?.value;
+    Some(String::from_utf8_lossy(value).into_owned())
 }
 
 async fn json_of(answer: Response) -> Result<Value> {
