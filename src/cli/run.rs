@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::runtime::wait::{await_condition, conditions};
+use kube::runtime::wait::{Condition, conditions};
 use kube::{Api, Client, Config, CustomResourceExt};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{ModuleClass, Municipality, ServiceModule};
@@ -74,7 +75,7 @@ pub async fn execute(args: Args) -> anyhow::Result<()> {
     });
     tokio::select! {
         led = lead => led?,
-        () = async { stop.cancelled().await; tokio::time::sleep(GRACE).await } => {
+        () = async { stop.cancelled().await; sleep(GRACE).await } => {
             bail!("running reconciles did not end within {} s", GRACE.as_secs());
         }
     }
@@ -91,14 +92,28 @@ fn lease_client(mut config: Config) -> anyhow::Result<Client> {
     Ok(Client::try_from(config)?)
 }
 
+/// Waits for the three definitions. The API server may be out of reach for a moment, as when the pod's
+/// network is still being set up.
 async fn await_definitions(client: &Client) -> anyhow::Result<()> {
     let crds = Api::<CustomResourceDefinition>::all(client.clone());
     for name in [Municipality::crd_name(), ModuleClass::crd_name(), ServiceModule::crd_name()] {
-        let established = await_condition(crds.clone(), name, conditions::is_crd_established());
-        tokio::time::timeout(PATIENCE, established)
-            .await
-            .with_context(|| format!("CustomResourceDefinition {name} is not there; apply crds/ first"))?
-            .with_context(|| format!("cannot read CustomResourceDefinition {name}"))?;
+        let deadline = Instant::now() + PATIENCE;
+        while let Err(missing) = definition(&crds, name).await {
+            if Instant::now() > deadline {
+                return Err(missing);
+            }
+            tracing::info!(missing = format!("{missing:#}"), "waiting");
+            sleep(Duration::from_secs(1)).await;
+        }
+    }
+    Ok(())
+}
+
+async fn definition(crds: &Api<CustomResourceDefinition>, name: &str) -> anyhow::Result<()> {
+    let crd =
+        crds.get_opt(name).await.with_context(|| format!("cannot read CustomResourceDefinition {name}"))?;
+    if !conditions::is_crd_established().matches_object(crd.as_ref()) {
+        bail!("CustomResourceDefinition {name} is not there; apply crds/ first");
     }
     Ok(())
 }
