@@ -31,6 +31,10 @@ const NODE: &[Package] = &[
     ("postgresql", "/usr/lib/postgresql"),
 ];
 
+/// Citizens come with a browser.
+const BROWSER: &[Package] =
+    &[("chromium", "/usr/bin/chromium"), ("chromium-driver", "/usr/bin/chromedriver")];
+
 /// Installs what a local node needs.
 ///
 /// # Errors
@@ -60,6 +64,14 @@ pub async fn go() -> Result<()> {
         Some(minor) if minor >= GO_MINOR => Ok(()),
         _ => bail!("Go is {version}: {advice}"),
     }
+}
+
+/// Installs what the end-to-end tests need beside [`node`].
+///
+/// # Errors
+/// As [`node`].
+pub async fn tests(progress: &mut Progress) -> Result<()> {
+    install(progress, BROWSER).await
 }
 
 /// Python with what it takes to make a virtual environment.

@@ -7,7 +7,9 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
-use e2e::{agent, checks, demo, images, install, lock::Lock, node, progress::Progress, target::Target};
+use e2e::{
+    agent, checks, demo, images, install, lock::Lock, node, prerequisites, progress::Progress, target::Target,
+};
 
 /// What one does with this repository
 #[derive(Parser)]
@@ -87,6 +89,7 @@ async fn test() -> Result<()> {
     let _lock = Lock::take().await?;
     let mut progress = Progress::default();
     let tools = Target::Local.tools(&mut progress).await?;
+    prerequisites::tests(&mut progress).await?;
     checks::lint(&mut progress, &tools).await?;
     checks::unit_tests().await?;
     node::down().await?;
