@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
-use kube::api::{DynamicObject, ListParams};
+use kube::api::{DynamicObject, ListParams, TypeMeta};
 use kube::{Api, Client, ResourceExt};
 
 use super::Error;
@@ -35,7 +35,11 @@ async fn children(client: &Client, namespace: &str, selector: &str) -> Result<Ch
         let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
         let list =
             api.list(&params).await.map_err(Error::of(format!("list {} in {namespace}", resource.plural)))?;
-        Ok::<_, Error>(list.items.into_iter().map(|object| ((*kind, object.name_any()), object)))
+        // The items of a list come without their type, which a drift would not be told from.
+        let types = TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() };
+        let typed = move |object| DynamicObject { types: Some(types.clone()), ..object };
+        let named = |object: DynamicObject| ((*kind, object.name_any()), object);
+        Ok::<_, Error>(list.items.into_iter().map(typed).map(named))
     });
     Ok(try_join_all(lists).await?.into_iter().flatten().collect())
 }

@@ -16,7 +16,7 @@ use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 
 use super::context::{Context, readable};
 use super::{Guarded, retry, town};
-use crate::api::conditions::{CLASS_ACCEPTED, DATABASE_READY, DEPLOYED, OF_SERVICE_MODULE, READY};
+use crate::api::conditions::{CLASS_ACCEPTED, DATABASE_READY, DEPLOYED, ISOLATED, OF_SERVICE_MODULE, READY};
 use crate::api::{DeletionPolicy, Municipality, ServiceModule, ServiceModuleStatus};
 use crate::cluster::{self, Applied, Children, FINALIZER};
 use crate::desired::{self, Kind};
@@ -119,10 +119,16 @@ async fn settle_town(
     };
     let town = town::resolve(raw, ctx);
     let observed = cluster::namespace(&ctx.client, namespace).await?;
-    Ok(match tenant::namespace_claim(raw, observed.as_ref()) {
-        NamespaceClaim::Denied(verdict) => Err(verdict),
-        NamespaceClaim::Free | NamespaceClaim::Ours => town,
-    })
+    if let NamespaceClaim::Denied(verdict) = tenant::namespace_claim(raw, observed.as_ref()) {
+        return Ok(Err(verdict));
+    }
+    // Order, not authority: nothing runs in a namespace before its walls stand.
+    let conditions = raw.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    if !status::is_true(conditions, ISOLATED) {
+        let message = format!("namespace {namespace} is being prepared");
+        return Ok(town.and(Err(Verdict::waiting(CLASS_ACCEPTED, "NotIsolatedYet", message))));
+    }
+    Ok(town)
 }
 
 fn resolve(raw: &ServiceModule, town: Result<Town, Verdict>, ctx: &Context) -> Result<Module, Verdict> {
