@@ -12,6 +12,7 @@ mod bad_input_is_told;
 mod citizens_pay;
 mod deletion_ends;
 mod drift_is_repaired;
+mod erased_definitions_erase_no_data;
 mod isolation_holds;
 mod killing_loses_nothing;
 mod nothing_foreign_is_touched;
