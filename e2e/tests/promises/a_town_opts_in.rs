@@ -11,7 +11,7 @@ use kube::api::{ListParams, PostParams};
 use serde_json::json;
 
 use crate::client;
-use crate::support::{Town, json_of, service_module};
+use crate::support::{Town, eventually, json_of, service_module};
 
 #[tokio::test]
 async fn a_town_gets_a_namespace_with_walls_and_its_administrators() {
@@ -50,8 +50,11 @@ async fn one_object_becomes_a_component_that_answers_at_its_own_address() {
     let answer = cluster.citizen.get(url).send().await.unwrap();
     assert_eq!(answer.status(), 200);
 
-    let counted = town.municipality_says("Ready", "True", "").await.status.unwrap().modules.unwrap();
-    assert_eq!((counted.ready, counted.total), (1, 1));
+    eventually("the town counts its module", || async {
+        let counted = town.municipalities().get("opts-b").await.unwrap().status.unwrap().modules.unwrap();
+        if (counted.ready, counted.total) == (1, 1) { Ok(()) } else { Err(format!("{counted:?}")) }
+    })
+    .await;
     town.remove().await;
 }
 
