@@ -38,7 +38,11 @@ pub fn covers(live: &Value, desired: &Value) -> bool {
 fn object_covers(live: &Map<String, Value>, desired: &Map<String, Value>) -> bool {
     desired.iter().all(|(key, wanted)| match live.get(key) {
         // An empty list or map is stored as none.
-        None => matches!(wanted, Value::Object(map) if map.is_empty()),
+        None => match wanted {
+            Value::Object(map) => map.is_empty(),
+            Value::Array(list) => list.is_empty(),
+            _ => false,
+        },
         Some(there) if QUANTITIES.contains(&key.as_str()) => quantities_cover(there, wanted),
         Some(there) => match MERGED_LISTS.iter().find(|(list, _)| list == key) {
             Some((_, merge_key)) => merged_list_covers(there, wanted, merge_key),
@@ -81,6 +85,8 @@ mod tests {
         let desired = json!({"spec": {"ingress": [{"ports": [{"port": 8080}]}]}});
         let live = json!({"spec": {"ingress": [{"ports": [{"port": 8080}]}, {}]}});
         assert!(!covers(&live, &desired));
+        let none = json!({"spec": {"ingress": []}});
+        assert!(!covers(&live, &none) && covers(&json!({"spec": {}}), &none));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
@@ -21,8 +21,10 @@ const STATEMENT_TIMEOUT: &str = "10s";
 /// The URL is not one.
 pub fn connect(url: &str) -> anyhow::Result<PgPool> {
     // The text holds a password: the error must not repeat it.
+    let expected = "database/url is not postgres://USER:PASSWORD@HOST:PORT/DATABASE";
+    ensure!(url.starts_with("postgres://") || url.starts_with("postgresql://"), expected);
     let options = PgConnectOptions::from_str(url)
-        .context("database/url is not postgres://USER:PASSWORD@HOST:PORT/DATABASE")?
+        .context(expected)?
         .options([("statement_timeout", STATEMENT_TIMEOUT)])
         .disable_statement_logging();
     Ok(PgPoolOptions::new()

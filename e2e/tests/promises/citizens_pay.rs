@@ -88,8 +88,12 @@ async fn a_citizen_pays_and_another_cancels_in_a_browser_without_javascript() {
         let language = browser.find(Locator::Css("html")).await.unwrap().attr("lang").await.unwrap();
         assert_eq!(language.as_deref(), Some("de"));
         browser.find(Locator::Css(&format!("button[value={button}]"))).await.unwrap().click().await.unwrap();
-        let arrived = browser.current_url().await.unwrap();
-        assert_eq!(arrived.as_str(), "https://e-payment.pay-a.rathaus.example/back?from=payment");
+        eventually("the browser is back at the online service", || async {
+            let arrived = browser.current_url().await.map_err(|error| error.to_string())?;
+            let back = "https://e-payment.pay-a.rathaus.example/back?from=payment";
+            if arrived.as_str() == back { Ok(()) } else { Err(arrived.to_string()) }
+        })
+        .await;
 
         let id = information["transactionId"].as_str().unwrap();
         let polled: Value =

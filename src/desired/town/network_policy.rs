@@ -20,7 +20,9 @@ pub fn default_deny(town: &Town) -> NetworkPolicy {
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(LabelSelector::default()),
             policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
-            ..Default::default()
+            // Empty and not absent: what is absent could be added by hand and would not be drift.
+            ingress: Some(vec![]),
+            egress: Some(vec![]),
         }),
     }
 }

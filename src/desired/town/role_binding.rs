@@ -52,6 +52,7 @@ fn binding(town: &Town, name: &str, cluster_role: &str, subjects: Vec<Subject>) 
             kind: "ClusterRole".to_owned(),
             name: cluster_role.to_owned(),
         },
-        subjects: Some(subjects).filter(|subjects| !subjects.is_empty()),
+        // Empty and not absent: what is absent could be added by hand and would not be drift.
+        subjects: Some(subjects),
     }
 }

@@ -1,0 +1,247 @@
+// SPDX-FileCopyrightText: 2026 The rathaus authors
+// SPDX-License-Identifier: EUPL-1.2
+
+//! What the e-payment module promises, on the real program and a real PostgreSQL server.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may end so")]
+
+mod support;
+
+use std::fs;
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use rustix::process::Signal;
+use serde_json::Value;
+use support::{ARS, Server, Service, payment, run};
+
+fn id(transaction: &Value) -> String {
+    transaction["paymentInformation"]["transactionId"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_payment_goes_from_initial_to_payed() {
+    let service = Service::start(Server::shared()).await;
+    let (status, created) = service.create(&payment("R-1")).await;
+    let information = &created["paymentInformation"];
+    assert_eq!((status, &information["status"]), (200, &"INITIAL".into()));
+    assert_eq!(created["paymentRequest"]["grosAmount"].to_string(), "28.8");
+    let page = information["transactionRedirectUrl"].as_str().unwrap();
+    let page = service.http.get(page).send().await.unwrap();
+    let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(
+        policy.contains("form-action 'self' https://forms.example") && policy.contains("default-src 'none'")
+    );
+    let text = page.text().await.unwrap();
+    for told in
+        ["Stadt Ahaus", "Parkausweis 17", "28,80 €", "https://www.ahaus.example/impressum", "lang=\"en\""]
+    {
+        assert!(text.contains(told), "{told}");
+    }
+
+    let answer = service.press(&id(&created), "confirm").await;
+    assert_eq!(answer, (303, Some("https://forms.example/return?x=1".to_owned())));
+    let polled = service.poll(&id(&created)).await;
+    let information = &polled["paymentInformation"];
+    assert_eq!((&information["status"], &information["paymentMethod"]), (&"PAYED".into(), &"OTHER".into()));
+    assert!(information["transactionTimestamp"].as_str().unwrap().ends_with('Z'));
+    assert_eq!(information.get("transactionRedirectUrl"), None, "only while INITIAL");
+}
+
+#[tokio::test]
+async fn the_first_decision_counts_and_later_ones_are_only_logged() {
+    let service = Service::start(Server::shared()).await;
+    for (request, first, outcome) in
+        [("R-1", "cancel", "CANCELED"), ("R-2", "fail", "FAILED"), ("R-3", "confirm", "PAYED")]
+    {
+        let (_, created) = service.create(&payment(request)).await;
+        service.press(&id(&created), first).await;
+        for later in ["confirm", "cancel", "fail"] {
+            assert_eq!(service.press(&id(&created), later).await.0, 303);
+        }
+        assert_eq!(service.poll(&id(&created)).await["paymentInformation"]["status"], outcome);
+        let log = format!(
+            "SELECT string_agg(effective::text, ' ' ORDER BY number) FROM events WHERE transaction_id = '{}'",
+            id(&created)
+        );
+        assert_eq!(service.sql(&log).1, "true true false false false");
+    }
+}
+
+#[tokio::test]
+async fn of_many_decisions_at_a_time_exactly_one_counts() {
+    let service = Service::start(Server::shared()).await;
+    let (_, created) = service.create(&payment("R-1")).await;
+    let id = id(&created);
+    let presses = (0..20).map(|n| service.press(&id, if n % 2 == 0 { "confirm" } else { "cancel" }));
+    join_all(presses).await;
+    let effective = "SELECT count(*), min(status) FROM events WHERE effective AND status <> 'INITIAL'";
+    let (_, printed) = service.sql(effective);
+    let status = service.poll(&id).await["paymentInformation"]["status"].as_str().unwrap().to_owned();
+    assert_eq!(printed, format!("1|{status}"));
+}
+
+#[tokio::test]
+async fn the_same_request_many_times_at_once_is_one_transaction() {
+    let service = Service::start(Server::shared()).await;
+    let request = payment("R-1");
+    let answers = join_all((0..20).map(|_| service.create(&request))).await;
+    assert!(answers.iter().all(|answer| *answer == answers[0] && answer.0 == 200), "{answers:?}");
+    assert_eq!(service.sql("SELECT count(*) FROM transactions").1, "1");
+
+    let mut other = payment("R-1");
+    other["purpose"] = "Etwas anderes".into();
+    let (status, problem) = service.create(&other).await;
+    assert_eq!((status, &problem["functionalCode"]), (409, &"PAYMENT_EXISTS".into()));
+    assert_eq!(service.create(&request).await.0, 200, "the first stays as it was");
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_told_and_leaves_nothing_behind() {
+    let service = Service::start(Server::shared()).await;
+    let url = service.url(&format!("/paymenttransaction/parkausweis/{ARS}"));
+    let send = async |body: Vec<u8>| {
+        let answer = service
+            .http
+            .post(&url)
+            .header("content-type", "application/json")
+            .body(body)
+            .send()
+            .await
+            .unwrap();
+        let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
+        (answer.status().as_u16(), kind, answer.json::<Value>().await.unwrap())
+    };
+    let large = service.http.post(&url).body(vec![b' '; 10_000_000]).send().await;
+    // It answers before it has read all; a client that is still writing may see the end instead.
+    assert!(large.is_err() || large.is_ok_and(|answer| answer.status() == 413));
+    let mut off = payment("R-1");
+    off["grosAmount"] = 28.81.into();
+    for (body, status, code) in [
+        (b"\xff\xfe{".to_vec(), 400, "VALIDATION_ERROR"),
+        (b"{}".to_vec(), 400, "VALIDATION_ERROR"),
+        (off.to_string().into_bytes(), 400, "CALCULATION_ERROR"),
+    ] {
+        let (answered, kind, problem) = send(body).await;
+        assert_eq!((answered, kind.as_str()), (status, "application/problem+json"), "{problem}");
+        assert_eq!((&problem["functionalCode"], &problem["status"]), (&code.into(), &status.into()));
+    }
+    for path in ["/status/parkausweis/000000000000", "/paymenttransaction/parkausweis/x/y"] {
+        let answer = service.http.get(service.url(path)).send().await.unwrap();
+        assert_eq!(answer.status(), 403);
+        assert_eq!(
+            answer.json::<Value>().await.unwrap()["functionalCode"],
+            "NO_VALID_ORIGINATOR_OR_ENDPOINT"
+        );
+    }
+    assert_eq!(
+        service.http.get(service.url(&format!("/status/park_-9/{ARS}"))).send().await.unwrap().status(),
+        200
+    );
+    let unknown = service
+        .http
+        .get(service.url(&format!("/paymenttransaction/parkausweis/{ARS}/x")))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(unknown.status(), 404);
+    assert_eq!(service.http.get(service.url("/pay/unknown")).send().await.unwrap().status(), 404);
+    assert_eq!(service.press("unknown", "confirm").await.0, 404);
+    assert_eq!(service.press("unknown", "steal").await.0, 422);
+    assert_eq!(service.sql("SELECT count(*) FROM transactions").1, "0");
+}
+
+#[tokio::test]
+async fn another_originator_cannot_see_a_transaction() {
+    let service = Service::start(Server::shared()).await;
+    let (_, created) = service.create(&payment("R-1")).await;
+    let url = service.url(&format!("/paymenttransaction/another/{ARS}/{}", id(&created)));
+    assert_eq!(service.http.get(url).send().await.unwrap().status(), 404);
+}
+
+#[tokio::test]
+async fn a_killed_program_forgets_nothing_and_a_stopped_one_ends_in_time() {
+    let mut service = Service::start(Server::shared()).await;
+    let (_, open) = service.create(&payment("R-1")).await;
+    let (_, payed) = service.create(&payment("R-2")).await;
+    service.press(&id(&payed), "confirm").await;
+    service.end(Signal::KILL);
+    service.serve().await;
+    assert_eq!(service.poll(&id(&open)).await["paymentInformation"]["status"], "INITIAL");
+    assert_eq!(service.poll(&id(&payed)).await["paymentInformation"]["status"], "PAYED");
+
+    let asked = Instant::now();
+    assert!(service.end(Signal::TERM).success());
+    assert!(asked.elapsed() < Duration::from_secs(30));
+}
+
+#[tokio::test]
+async fn migrating_again_and_several_times_at_once_does_no_harm() {
+    let service = Service::start(Server::shared()).await;
+    service.create(&payment("R-1")).await;
+    let mut at_once: Vec<_> = (0..4).map(|_| service.migrate()).collect();
+    assert!(at_once.iter_mut().all(|process| process.wait().unwrap().success()));
+    assert_eq!(service.sql("SELECT count(*) FROM transactions").1, "1");
+}
+
+#[tokio::test]
+async fn the_log_of_events_is_append_only() {
+    let service = Service::start(Server::shared()).await;
+    service.create(&payment("R-1")).await;
+    for sql in ["UPDATE events SET status = 'PAYED'", "DELETE FROM events", "TRUNCATE events"] {
+        let (worked, printed) = service.sql(sql);
+        assert!(!worked && printed.contains("append-only"), "{sql}: {printed}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_makes_it_unready_until_it_is_back() {
+    let service = Service::start(Server::shared()).await;
+    let (_, created) = service.create(&payment("R-1")).await;
+    let (database, server) = (&service.database, service.server);
+    let away = format!("ALTER DATABASE {database} WITH ALLOW_CONNECTIONS false");
+    let cut =
+        format!("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{database}'");
+    assert!(server.psql("postgres", &away).0 && server.psql("postgres", &cut).0);
+    assert_eq!(service.ready().await, Some(503));
+    let url = service.url(&format!("/status/parkausweis/{ARS}"));
+    let answer = service.http.get(url).send().await.unwrap();
+    assert_eq!(answer.status(), 503);
+    assert_eq!(answer.json::<Value>().await.unwrap()["functionalCode"], "UNSPECIFIED");
+
+    assert!(server.psql("postgres", &away.replace("false", "true")).0);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while service.ready().await != Some(200) {
+        assert!(Instant::now() < deadline, "not ready again");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(service.poll(&id(&created)).await["paymentInformation"]["status"], "INITIAL");
+}
+
+#[test]
+fn a_wrong_configuration_ends_it_with_a_line_that_names_file_and_field() {
+    let folder = std::env::temp_dir().join(format!("e-payment-config-{}", std::process::id()));
+    fs::create_dir_all(folder.join("database")).unwrap();
+    let whole = r#"{"municipality": {"name": "a", "displayName": "A", "ars": "1"}, "module": "m", "publicUrl": "https://a.example",
+        "legal": {"imprintUrl": "https://a.example", "privacyUrl": "https://a.example", "accessibilityUrl": "https://a.example"},
+        "ePayment": {"provider": {"type": "Sandbox"}}}"#;
+    let bad_url = whole.replacen("https://a.example", "nowhere", 1);
+    let no_block = whole.replace(r#""ePayment": {"provider": {"type": "Sandbox"}}"#, r#""more": 1"#);
+    for (module, url, told) in [
+        ("", "", "module.json"),
+        (bad_url.as_str(), "postgres://u@h/d", "publicUrl"),
+        (no_block.as_str(), "postgres://u@h/d", "ePayment"),
+        (whole, "", "database/url is empty"),
+        (whole, "mysql://secret-password@h", "database/url is not postgres://"),
+    ] {
+        fs::write(folder.join("module.json"), module).unwrap();
+        fs::write(folder.join("database/url"), url).unwrap();
+        let mut process = run(&folder, &[]);
+        let mut log = String::new();
+        process.stdout.take().unwrap().read_to_string(&mut log).unwrap();
+        assert!(!process.wait().unwrap().success());
+        assert!(log.contains(told) && !log.contains("secret-password"), "{told}: {log}");
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
