@@ -30,5 +30,8 @@ fn the_example_in_the_contract_is_one() {
     let text = fs::read_to_string(docs("module-contract.md")).unwrap();
     let example = text.split("```json").nth(1).unwrap().split("```").next().unwrap();
     let config: ModuleConfig = serde_json::from_str(example).unwrap();
-    assert_eq!(serde_json::from_str::<serde_json::Value>(example).unwrap(), serde_json::to_value(config).unwrap());
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(example).unwrap(),
+        serde_json::to_value(config).unwrap()
+    );
 }
