@@ -70,6 +70,7 @@ pub fn resolve(raw: &ServiceModule, world: World<'_>) -> Result<Module, Verdict>
             ),
         )
     })?;
+    within_limit(raw, &town, world.siblings)?;
     let class = world.class.ok_or_else(|| {
         Verdict::invalid(
             CLASS_ACCEPTED,
@@ -123,6 +124,21 @@ pub fn resolve(raw: &ServiceModule, world: World<'_>) -> Result<Module, Verdict>
         configuration,
         public_url,
     })
+}
+
+/// The oldest modules come first. Not left to a ResourceQuota: Kubernetes refuses every object of a
+/// kind that it has just learnt to count, for minutes.
+fn within_limit(raw: &ServiceModule, town: &Town, siblings: &[&ServiceModule]) -> Result<(), Verdict> {
+    let age = |module: &ServiceModule| (module.creation_timestamp(), module.uid());
+    let older = siblings.iter().filter(|sibling| age(sibling) < age(raw)).count();
+    let limit = town.quota.modules;
+    if usize::try_from(limit).is_ok_and(|limit| older < limit) {
+        return Ok(());
+    }
+    let message = format!(
+        "the municipality may have {limit} modules and has {older} older than this one; delete one, or ask state IT for a larger spec.quota.modules"
+    );
+    Err(Verdict::refused(CLASS_ACCEPTED, "ModuleLimitReached", message))
 }
 
 fn configuration(class: &Class, spec: &api::ServiceModuleSpec) -> Result<Configuration, Verdict> {

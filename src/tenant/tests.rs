@@ -138,6 +138,23 @@ fn each_thing_that_can_be_wrong_with_a_module_has_its_reason() {
         assert_verdict(&verdict, Cause::Invalid, "SiblingNotFound", missing);
     }
 
+    let (first, second) = (module("a", &[]), module("b", &[]));
+    let mut small = town();
+    small.quota.modules = 1;
+    let limited = |raw: &ServiceModule| {
+        resolve_module(
+            raw,
+            World { town: Ok(small.clone()), class: Some(&class), siblings: &[&first, &second] },
+        )
+    };
+    assert!(limited(&first).is_ok(), "the older one stays");
+    assert_verdict(
+        &limited(&second).unwrap_err(),
+        Cause::Refused,
+        "ModuleLimitReached",
+        "spec.quota.modules",
+    );
+
     let homeless = World {
         town: Err(refusal(&municipality("a", "x", "y.rathaus.example"), &[])),
         class: Some(&class),

@@ -117,16 +117,14 @@ async fn a_quota_that_is_used_up_is_told_and_clears_when_raised() {
     let module = town.module_says("e-payment", "Deployed", "False", "QuotaExceeded").await;
     assert!(told(&module, "Deployed").contains("larger quota"), "{}", told(&module, "Deployed"));
 
-    // One module too many is refused at once, by the API server.
-    let second = serde_json::from_value(service_module("bad-c", "second")).unwrap();
-    let refused = town.modules().create(&PostParams::default(), &second).await.unwrap_err().to_string();
-    assert!(
-        refused.contains("exceeded quota") && refused.contains("count/servicemodules.rathaus.dev"),
-        "{refused}"
-    );
-
     town.change(json!({"spec": {"quota": {"memory": "4Gi"}}})).await;
     town.module_ready("e-payment").await;
+
+    town.opt_in("second").await;
+    let module = town.module_says("second", "ClassAccepted", "False", "ModuleLimitReached").await;
+    assert!(told(&module, "Ready").contains("larger spec.quota.modules"), "{}", told(&module, "Ready"));
+    town.change(json!({"spec": {"quota": {"modules": 2}}})).await;
+    town.module_ready("second").await;
     town.remove().await;
 }
 

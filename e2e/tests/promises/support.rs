@@ -113,7 +113,7 @@ impl Town {
     pub async fn opt_in_with(&self, object: Value) -> ServiceModule {
         let object: ServiceModule = serde_json::from_value(object).unwrap();
         let api = self.modules();
-        // A quota that has just been made, or changed, is not counted yet.
+        // The town's namespace may not be there yet.
         eventually("the API server takes the ServiceModule", || async {
             api.create(&PostParams::default(), &object).await.map_err(|error| error.to_string())
         })

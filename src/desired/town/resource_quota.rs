@@ -20,17 +20,15 @@ const OBJECT_COUNTS: [(&str, &str); 5] = [
 /// The two Service types that would open a way past the Gateway.
 const NEVER: [&str; 2] = ["services.nodeports", "services.loadbalancers"];
 
-/// What all modules of the town may use together. The API server itself refuses the module that is
-/// one too many, at the moment of `kubectl apply`.
+/// What all modules of the town may use together. How many there may be is judged in
+/// [`crate::tenant`].
 pub fn build(town: &Town) -> ResourceQuota {
     let quota = &town.quota;
-    let modules = quota.modules.to_string();
     let amounts = [
         ("requests.cpu", quota.cpu.as_str()),
         ("requests.memory", &quota.memory),
         ("limits.memory", &quota.memory),
         ("requests.storage", &quota.storage),
-        ("count/servicemodules.rathaus.dev", &modules),
     ];
     let hard = amounts
         .into_iter()
