@@ -18,16 +18,16 @@ use crate::tenant::FIELD_MANAGER;
 /// The finalizer by which the operator is asked before a Municipality or ServiceModule goes.
 pub const FINALIZER: &str = "rathaus.dev/cleanup";
 
-/// Asks to be asked. True when it had to be written.
-pub async fn add_finalizer<K>(api: &Api<K>, object: &K) -> Result<bool, Error>
+/// Asks to be asked.
+pub async fn add_finalizer<K>(api: &Api<K>, object: &K) -> Result<(), Error>
 where
     K: Resource + Clone + Debug + DeserializeOwned,
 {
     if object.finalizers().iter().any(|name| name == FINALIZER) {
-        return Ok(false);
+        return Ok(());
     }
     let finalizers = object.finalizers().iter().map(String::as_str).chain([FINALIZER]).collect();
-    write_finalizers(api, object, finalizers).await.map(|()| true)
+    write_finalizers(api, object, finalizers).await
 }
 
 /// Lets it go.
