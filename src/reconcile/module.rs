@@ -23,6 +23,8 @@ use crate::desired::{self, Kind};
 use crate::status::{self, Outcome, Report, Step};
 use crate::tenant::{self, Module, NamespaceClaim, Town, TownName, Verdict, World};
 
+const KIND: &str = "servicemodule";
+
 pub(super) async fn reconcile(
     object: Arc<Guarded<ServiceModule>>,
     ctx: Arc<Context>,
@@ -40,10 +42,10 @@ pub(super) async fn reconcile(
         Ok(_) if town.is_some_and(|town| town.spec.suspend) => Some(Report::suspended("the municipality")),
         Ok(raw) => ctx.bounded(async { Some(provision(raw, town, &ctx, &mut made_from).await) }).await,
     };
-    let Some(report) = report else { return Ok(Action::await_change()) };
-    let written = write_status(&object, &report, made_from.as_ref(), &ctx).await;
     let name = format!("{namespace}/{}", object.name_any());
-    Ok(retry::settle(&ctx, "servicemodule", &name, &report, written, start.elapsed()))
+    let Some(report) = report else { return Ok(retry::forget(&ctx, KIND, &name)) };
+    let written = write_status(&object, &report, made_from.as_ref(), &ctx).await;
+    Ok(retry::settle(&ctx, KIND, &name, &report, written, start.elapsed()))
 }
 
 /// The municipality that a namespace should be of. What the namespace's labels say does not count.

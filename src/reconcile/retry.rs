@@ -37,7 +37,7 @@ pub(super) fn settle(
         }
     };
     context.metrics.reconciled(controller, outcome, took);
-    let key = format!("{controller} {object}");
+    let key = key(controller, object);
     let mut failures = context.failures();
     if outcome != Outcome::Failed {
         failures.remove(&key);
@@ -52,6 +52,16 @@ pub(super) fn settle(
             Action::requeue(backoff(*count))
         }
     }
+}
+
+/// Ends the last run of an object that is gone.
+pub(super) fn forget(context: &Context, controller: &'static str, object: &str) -> Action {
+    context.failures().remove(&key(controller, object));
+    Action::await_change()
+}
+
+fn key(controller: &str, object: &str) -> String {
+    format!("{controller} {object}")
 }
 
 fn backoff(failures: u32) -> Duration {

@@ -20,6 +20,8 @@ use crate::desired;
 use crate::status::{self, Outcome, Report, Step};
 use crate::tenant::{self, Ars, NamespaceClaim, Town, TownName, Verdict};
 
+const KIND: &str = "municipality";
+
 pub(super) async fn reconcile(
     object: Arc<Guarded<Municipality>>,
     ctx: Arc<Context>,
@@ -32,9 +34,10 @@ pub(super) async fn reconcile(
         Ok(raw) if raw.spec.suspend => Some(Report::suspended("the municipality")),
         Ok(raw) => ctx.bounded(async { Some(provision(raw, &ctx).await) }).await,
     };
-    let Some(report) = report else { return Ok(Action::await_change()) };
+    let name = object.name_any();
+    let Some(report) = report else { return Ok(retry::forget(&ctx, KIND, &name)) };
     let written = write_status(&object, &report, &ctx).await;
-    Ok(retry::settle(&ctx, "municipality", &object.name_any(), &report, written, start.elapsed()))
+    Ok(retry::settle(&ctx, KIND, &name, &report, written, start.elapsed()))
 }
 
 async fn provision(raw: &Municipality, ctx: &Context) -> Report {
