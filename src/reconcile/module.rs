@@ -36,6 +36,12 @@ pub(super) async fn reconcile(
     let town = municipality.as_ref().and_then(|town| town.0.as_ref().ok());
     let mut made_from = None;
     let report = match &object.0 {
+        // Deletion always ends; what cannot be read says nothing about data, so that all of it stays.
+        Err(_) if object.meta().deletion_timestamp.is_some() => {
+            let api = Api::<Guarded<ServiceModule>>::namespaced(ctx.client.clone(), &namespace);
+            let kept = cluster::remove_finalizer(&api, &object).await.err();
+            kept.map(|error| Report { steps: vec![Step::failed(READY, &error)] })
+        }
         Err(unreadable) => Some(Report::unreadable(&unreadable.error)),
         Ok(raw) if raw.meta().deletion_timestamp.is_some() => ctx.bounded(remove(raw, town, &ctx)).await,
         Ok(raw) if raw.spec.suspend => Some(Report::suspended("the module")),

@@ -29,6 +29,11 @@ pub(super) async fn reconcile(
     ctx.synced().await;
     let start = Instant::now();
     let report = match &object.0 {
+        // Deletion always ends; what cannot be read says nothing about data, so that all of it stays.
+        Err(_) if object.meta().deletion_timestamp.is_some() => {
+            let api = Api::<Guarded<Municipality>>::all(ctx.client.clone());
+            cluster::remove_finalizer(&api, &object).await.err().map(failed)
+        }
         Err(unreadable) => Some(Report::unreadable(&unreadable.error)),
         Ok(raw) if raw.meta().deletion_timestamp.is_some() => ctx.bounded(remove(raw, &ctx)).await,
         Ok(raw) if raw.spec.suspend => Some(Report::suspended("the municipality")),

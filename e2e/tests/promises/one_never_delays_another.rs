@@ -4,9 +4,10 @@
 //! Promise (invariant 6): one broken tenant never delays another; one unreadable object never stops
 //! the list.
 
+use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
-use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::client;
@@ -57,6 +58,8 @@ async fn invariant_6_an_unreadable_object_is_told_so_and_stops_nobody() {
     *loose.pointer_mut(schema).unwrap() = json!({"type": "string"});
     replace(&crds, name, &loose).await;
     let mut odd = municipality("fair-odd", "912");
+    let once_sound = Town::admit_with(&client, "fair-odd", odd.clone()).await;
+    once_sound.ready().await;
     odd["spec"]["deletionPolicy"] = "Perhaps".into();
     let api = municipalities(&client);
     eventually("the API server takes the odd object", || async {
@@ -74,9 +77,16 @@ async fn invariant_6_an_unreadable_object_is_told_so_and_stops_nobody() {
     let sound = Town::admit(&client, "fair-beside", "913").await;
     sound.ready().await;
 
+    // It can leave, and takes nothing along, since what it says of its data cannot be read.
     delete(&api, "fair-odd").await;
+    Api::<Namespace>::all(client.clone()).get("mun-fair-odd").await.expect("stays");
     replace(&crds, name, &serde_json::to_value(&strict).unwrap()).await;
     sound.remove().await;
+    let again = Town { client: client.clone(), name: "fair-odd".to_owned() };
+    let object = serde_json::from_value(municipality("fair-odd", "912")).unwrap();
+    again.municipalities().create(&PostParams::default(), &object).await.unwrap();
+    again.ready().await;
+    again.remove().await;
 }
 
 async fn replace(crds: &Api<CustomResourceDefinition>, name: &str, wanted: &Value) {
