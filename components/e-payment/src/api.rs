@@ -4,7 +4,7 @@
 //! The three calls of XBezahldienste 1.0.0.
 
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
+use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Json, Router, routing};
@@ -26,17 +26,26 @@ pub fn routes() -> Router<App> {
         .route("/paymenttransaction/{originator}/{end_point}/{id}", routing::get(poll))
         .route("/status/{originator}/{end_point}", routing::get(status))
         .layer(axum::extract::DefaultBodyLimit::max(LARGEST_BODY))
+        .method_not_allowed_fallback(|| async {
+            let detail = "payments are created by POST and polled by GET";
+            Problem::new(Code::Unspecified, detail).with_status(StatusCode::METHOD_NOT_ALLOWED)
+        })
+        .fallback(|| async {
+            let detail = "there are /paymenttransaction/… and /status/…, as XBezahldienste 1.0.0 has them";
+            Problem::new(Code::Unspecified, detail).with_status(StatusCode::NOT_FOUND)
+        })
 }
+
+type PairPath = Result<Path<(String, String)>, PathRejection>;
 
 async fn create(
     State(app): State<App>,
-    Path((originator, end_point)): Path<(String, String)>,
+    path: PairPath,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<PaymentTransaction>, Problem> {
+    let Path((originator, end_point)) = path?;
     let pair = pair(&app, originator, end_point)?;
-    let body =
-        body.map_err(|wrong| Problem::field("the body", &wrong.body_text()).with_status(wrong.status()))?;
-    let request = request::parse(&body)?;
+    let request = request::parse(&body?)?;
     let stored = serde_json::to_string(&request)
         .map_err(|wrong| Problem::field("the body", &format!("cannot be kept: {wrong}")))?;
     let transaction = store::create(&app.pool, &pair, &request.request_id, &stored).await?;
@@ -46,8 +55,9 @@ async fn create(
 
 async fn poll(
     State(app): State<App>,
-    Path((originator, end_point, id)): Path<(String, String, String)>,
+    path: Result<Path<(String, String, String)>, PathRejection>,
 ) -> Result<Json<PaymentTransaction>, Problem> {
+    let Path((originator, end_point, id)) = path?;
     let pair = pair(&app, originator, end_point)?;
     match store::find(&app.pool, &id).await?.filter(|transaction| transaction.pair == pair) {
         Some(transaction) => Ok(Json(transaction.answer(app.public_url())?)),
@@ -64,10 +74,8 @@ struct Payable {
     status: &'static str,
 }
 
-async fn status(
-    State(app): State<App>,
-    Path((originator, end_point)): Path<(String, String)>,
-) -> Result<Json<Payable>, Problem> {
+async fn status(State(app): State<App>, path: PairPath) -> Result<Json<Payable>, Problem> {
+    let Path((originator, end_point)) = path?;
     pair(&app, originator, end_point)?;
     sqlx::query("SELECT 1").execute(&app.pool).await?;
     Ok(Json(Payable { status: "OK" }))

@@ -5,6 +5,7 @@
 
 mod api;
 mod app;
+mod booking_data;
 mod money;
 mod pay_page;
 mod problem;
@@ -39,10 +40,10 @@ async fn main() -> ExitCode {
 
 async fn run(args: &Args) -> anyhow::Result<()> {
     let Place { config, database_url } = rathaus_kit::read(&args.config_dir)?;
-    let pool = rathaus_kit::connect(&database_url)?;
     if args.command == Some(Command::Migrate) {
-        return MIGRATIONS.run(&pool).await.context("cannot bring the database up to date");
+        return rathaus_kit::migrate(&database_url, &MIGRATIONS).await;
     }
+    let pool = rathaus_kit::connect(&database_url)?;
     config
         .e_payment
         .as_ref()

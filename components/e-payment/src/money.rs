@@ -20,6 +20,9 @@ const LARGEST: u64 = 99_999_900;
 pub struct Cents(u64);
 
 impl Cents {
+    /// 100: the largest tax rate, which is read as an amount is.
+    pub const HUNDRED: Self = Self(10_000);
+
     /// Parses a decimal number.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::{Router, routing};
 use rathaus_contract::ModuleConfig;
 use serde::Deserialize;
+use url::Url;
 
 use crate::app::App;
 use crate::problem::Problem;
@@ -18,7 +19,12 @@ use crate::transaction::{Decision, Status, Transaction};
 
 /// The pay page's routes.
 pub fn routes() -> Router<App> {
-    Router::new().route("/pay/{id}", routing::get(show).post(decide))
+    Router::new().route("/pay/{id}", routing::get(show).post(decide)).route("/style.css", routing::get(style))
+}
+
+async fn style() -> impl IntoResponse {
+    let headers = [(header::CONTENT_TYPE, "text/css"), (header::CACHE_CONTROL, "public, max-age=3600")];
+    (headers, include_str!("../templates/style.css"))
 }
 
 #[derive(Template)]
@@ -27,8 +33,9 @@ struct PayPage<'a> {
     config: &'a ModuleConfig,
     purpose: &'a str,
     description: &'a str,
-    amount: &'a str,
-    back: &'a str,
+    german_amount: &'a str,
+    english_amount: &'a str,
+    back: Option<&'a str>,
     status: Status,
 }
 
@@ -38,11 +45,20 @@ struct UnknownPage<'a> {
     config: &'a ModuleConfig,
 }
 
-async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Problem> {
-    match store::find(&app.pool, &id).await? {
-        Some(transaction) => page(&app, &transaction),
-        None => Ok(unknown(&app)),
-    }
+#[derive(Template)]
+#[template(path = "unavailable.html")]
+struct UnavailablePage<'a> {
+    config: &'a ModuleConfig,
+}
+
+async fn show(State(app): State<App>, Path(id): Path<String>) -> Response {
+    let shown = async {
+        match store::find(&app.pool, &id).await? {
+            Some(transaction) => page(&app, &transaction),
+            None => Ok(unknown(&app)),
+        }
+    };
+    shown.await.unwrap_or_else(|problem| unavailable(&app, &problem))
 }
 
 #[derive(Deserialize)]
@@ -53,17 +69,20 @@ struct Decided {
 async fn decide(
     State(app): State<App>,
     Path(id): Path<String>,
-    Form(decided): Form<Decided>,
-) -> Result<Response, Problem> {
-    if store::find(&app.pool, &id).await?.is_none() {
-        return Ok(unknown(&app));
-    }
-    if store::decide(&app.pool, &id, decided.decision).await? {
-        app.metrics.decided(decided.decision.status());
-        tracing::info!(transaction = id, status = decided.decision.status().as_str(), "decided");
-    }
-    let Some(transaction) = store::find(&app.pool, &id).await? else { return Ok(unknown(&app)) };
-    Ok(Redirect::to(transaction.payment_request()?.redirect_url.as_str()).into_response())
+    Form(Decided { decision }): Form<Decided>,
+) -> Response {
+    let answered = async {
+        let Some(transaction) = store::find(&app.pool, &id).await? else { return Ok(unknown(&app)) };
+        if store::decide(&app.pool, &id, decision).await? {
+            app.metrics.decided(decision.status());
+            tracing::info!(transaction = id, status = decision.status().as_str(), "decided");
+        }
+        let next = transaction.payment_request()?.redirect_url;
+        // Without an online service to go back to, this page tells the outcome.
+        let next = next.map_or_else(|| format!("/pay/{id}"), String::from);
+        Ok(Redirect::to(&next).into_response())
+    };
+    answered.await.unwrap_or_else(|problem| unavailable(&app, &problem))
 }
 
 fn page(app: &App, transaction: &Transaction) -> Result<Response, Problem> {
@@ -72,23 +91,31 @@ fn page(app: &App, transaction: &Transaction) -> Result<Response, Problem> {
         config: &app.config,
         purpose: &request.purpose,
         description: &request.description,
-        amount: &german(&request.gros_amount.to_string()),
-        back: request.redirect_url.as_str(),
+        german_amount: &grouped(&request.gros_amount.to_string(), ".", ","),
+        english_amount: &grouped(&request.gros_amount.to_string(), ",", "."),
+        back: request.redirect_url.as_ref().map(Url::as_str),
         status: transaction.status,
     };
-    // The browser goes on to the online service after the form: Chromium holds a redirect that
-    // follows a form against form-action, too.
-    let target = request.redirect_url.origin().ascii_serialization();
-    Ok(html(StatusCode::OK, &page, &target))
+    // The browser goes on to the online service after the form, and from there to wherever that
+    // leads it: Chromium holds each of these redirects against form-action, too.
+    let target = request.redirect_url.as_ref().map_or("", |url| match url.scheme() {
+        "https" => "https:",
+        _ => "https: http:",
+    });
+    Ok(html(StatusCode::OK, &page, target))
 }
 
 fn unknown(app: &App) -> Response {
     html(StatusCode::NOT_FOUND, &UnknownPage { config: &app.config }, "")
 }
 
+fn unavailable(app: &App, problem: &Problem) -> Response {
+    html(problem.status(), &UnavailablePage { config: &app.config }, "")
+}
+
 fn html(status: StatusCode, page: &impl Template, form_target: &str) -> Response {
     let policy = format!(
-        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self' {form_target}; frame-ancestors 'none'; base-uri 'none'"
+        "default-src 'none'; style-src 'self'; form-action 'self' {form_target}; frame-ancestors 'none'; base-uri 'none'"
     );
     match page.render() {
         Ok(text) => (status, [(header::CONTENT_SECURITY_POLICY, policy)], Html(text)).into_response(),
@@ -99,8 +126,8 @@ fn html(status: StatusCode, page: &impl Template, form_target: &str) -> Response
     }
 }
 
-/// An amount as it is written in German: 1.234,56.
-fn german(amount: &str) -> String {
+/// An amount as people write it, such as 1.234,56 in German.
+fn grouped(amount: &str, thousands: &str, decimal: &str) -> String {
     let (euros, cents) = amount.split_once('.').unwrap_or((amount, "00"));
     let grouped: Vec<&str> = euros
         .as_bytes()
@@ -108,7 +135,7 @@ fn german(amount: &str) -> String {
         .rev()
         .map(|group| std::str::from_utf8(group).unwrap_or_default())
         .collect();
-    format!("{},{cents}", grouped.join("."))
+    format!("{}{decimal}{cents}", grouped.join(thousands))
 }
 
 #[cfg(test)]
@@ -116,7 +143,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amounts_are_grouped_as_germans_write_them() {
+    fn amounts_are_grouped_as_people_write_them() {
+        assert_eq!(grouped("1234.56", ",", "."), "1,234.56");
+        let german = |amount| grouped(amount, ".", ",");
         let written = ["0.01", "28.80", "999.00", "1234.56", "999999.00"].map(german);
         assert_eq!(written, ["0,01", "28,80", "999,00", "1.234,56", "999.999,00"]);
     }

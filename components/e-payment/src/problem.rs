@@ -4,6 +4,7 @@
 //! Errors as XBezahldienste 1.0.0 wants them: `application/problem+json` (RFC 9457) with a
 //! `functionalCode`.
 
+use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -62,6 +63,11 @@ impl Problem {
         Self { status, ..self }
     }
 
+    /// What HTTP says of it.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// A field that is not as the standard says.
     pub fn field(field: &str, expected: &str) -> Self {
         Self::new(Code::ValidationError, format!("{field} {expected}"))
@@ -79,6 +85,18 @@ impl From<sqlx::Error> for Problem {
         tracing::error!(%error, "database");
         Self::new(Code::Unspecified, "the database does not answer; try again")
             .with_status(StatusCode::SERVICE_UNAVAILABLE)
+    }
+}
+
+impl From<BytesRejection> for Problem {
+    fn from(wrong: BytesRejection) -> Self {
+        Self::field("the body", &format!("cannot be read: {}", wrong.body_text())).with_status(wrong.status())
+    }
+}
+
+impl From<PathRejection> for Problem {
+    fn from(wrong: PathRejection) -> Self {
+        Self::field("the path", &format!("cannot be read: {}", wrong.body_text())).with_status(wrong.status())
     }
 }
 

@@ -3,12 +3,11 @@
 
 //! The `PaymentRequest` of XBezahldienste 1.0.0 and its constraint table. Pure.
 
-use std::collections::BTreeMap;
-
 use jiff::civil::DateTime;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use url::Url;
 
+use crate::booking_data::BookingData;
 use crate::money::{Cents, Sum};
 use crate::problem::{Code, Problem};
 
@@ -29,7 +28,9 @@ pub struct PaymentRequest {
     /// Purpose in words.
     pub description: String,
     /// Where the browser goes afterwards; the outcome must be fetched, never trusted from there.
-    pub redirect_url: Url,
+    /// Without it the pay page tells the outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect_url: Option<Url>,
     /// What is paid for, 1 to 99.
     pub items: Vec<Item>,
     /// Who pays.
@@ -60,8 +61,8 @@ pub struct Item {
     /// Tax on one of them.
     pub single_tax_amount: Cents,
     /// For the treasury's books.
-    #[serde(default)]
-    pub booking_data: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub booking_data: BookingData,
 }
 
 /// Who pays. Every field is optional, as in the standard.
@@ -106,7 +107,7 @@ pub struct Address {
     pub street: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub house_number: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_empty")]
     pub address_line: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub postal_code: Option<String>,
@@ -126,11 +127,21 @@ pub fn parse(body: &[u8]) -> Result<PaymentRequest, Problem> {
         .map_err(|wrong| Problem::field("the body", &format!("must be UTF-8: {wrong}")))?;
     let mut json = serde_json::Deserializer::from_str(text);
     let request: PaymentRequest = serde_path_to_error::deserialize(&mut json).map_err(|wrong| {
-        Problem::field(&wrong.path().to_string(), &format!("is wrong: {}", wrong.inner()))
+        // What is missing is told with the object that lacks it; the outermost has no name.
+        let path = Some(wrong.path().to_string()).filter(|path| path != ".");
+        let field = path.as_deref().unwrap_or("the body");
+        Problem::field(field, &format!("is wrong: {}", wrong.inner()))
     })?;
     json.end().map_err(|wrong| Problem::field("the body", &format!("goes on after its end: {wrong}")))?;
     check(&request)?;
     Ok(request)
+}
+
+/// Lists and maps that may be left out may be `null`: many programs write it for what they leave out.
+fn null_is_empty<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 fn check(request: &PaymentRequest) -> Result<(), Problem> {
@@ -138,10 +149,11 @@ fn check(request: &PaymentRequest) -> Result<(), Problem> {
     timestamp(&request.request_timestamp)?;
     demand(request.currency == "EUR", "currency", "must be EUR")?;
     let purpose = |c: char| is_word(c) || c.is_whitespace() || c == '-';
+    demand(!request.purpose.is_empty(), "purpose", "must not be empty")?;
     text("purpose", &request.purpose, 27, purpose, "letters a to z, digits, _, - and spaces")?;
     description("description", &request.description)?;
-    let url = &request.redirect_url;
-    let web = matches!(url.scheme(), "https" | "http") && url.as_str().chars().count() <= 2082;
+    let web = |url: &Url| matches!(url.scheme(), "https" | "http") && url.as_str().chars().count() <= 2082;
+    let web = request.redirect_url.as_ref().is_none_or(web);
     demand(web, "redirectUrl", "must be an http or https URL of at most 2082 characters")?;
     demand((1..=99).contains(&request.items.len()), "items", "must be 1 to 99")?;
     for (number, item) in request.items.iter().enumerate() {
@@ -166,10 +178,9 @@ fn check_item(path: &str, item: &Item) -> Result<(), Problem> {
     short(&format!("{path}.id"), &item.id, 36)?;
     short(&format!("{path}.reference"), &item.reference, 36)?;
     description(&format!("{path}.description"), &item.description)?;
-    let rate = item.tax_rate <= Cents::parse("100").unwrap_or(item.tax_rate);
-    demand(rate, &format!("{path}.taxRate"), "must be 0 to 100")?;
+    demand(item.tax_rate <= Cents::HUNDRED, &format!("{path}.taxRate"), "must be 0 to 100")?;
     demand((1..=999_999).contains(&item.quantity), &format!("{path}.quantity"), "must be 1 to 999999")?;
-    for (key, value) in &item.booking_data {
+    for (key, value) in item.booking_data.iter() {
         let field = format!("{path}.bookingData.{key}");
         demand(value.chars().count() <= 250, &field, "must be at most 250 characters")?;
     }

@@ -55,6 +55,9 @@ fn each_row_of_the_table_holds_on_both_sides() {
         ("/items/0/taxRate", json!(100)),
         ("/items/0/bookingData", json!({"kst": "a".repeat(250)})),
         ("/requestor", Value::Null),
+        ("/redirectUrl", Value::Null),
+        ("/items/0/bookingData", Value::Null),
+        ("/requestor/address/addressLine", Value::Null),
         ("/requestor/address/addressLine", json!(vec!["x"; 9])),
     ];
     for (pointer, value) in fine {
@@ -74,6 +77,7 @@ fn each_row_of_the_table_holds_on_both_sides() {
         ("/grosAmount", json!(1_000_000), "grosAmount"),
         ("/purpose", json!("a".repeat(28)), "purpose"),
         ("/purpose", json!("Gebühr"), "purpose"),
+        ("/purpose", json!(""), "purpose"),
         ("/description", json!("a".repeat(251)), "description"),
         ("/description", json!("<b>"), "description"),
         ("/redirectUrl", json!("javascript:alert(1)"), "redirectUrl"),
@@ -86,6 +90,8 @@ fn each_row_of_the_table_holds_on_both_sides() {
         ("/items/0/quantity", json!(1_000_000), "items[0].quantity"),
         ("/items/0/totalTaxAmount", json!(null), "items[0].totalTaxAmount"),
         ("/items/0/bookingData", json!({"kst": "a".repeat(251)}), "items[0].bookingData.kst"),
+        ("/items/0/bookingData", json!({"kst": 1}), "items[0].bookingData.kst"),
+        ("/items/0/bookingData", json!([]), "items[0].bookingData"),
         ("/requestor/gender", json!("X"), "requestor.gender"),
         ("/requestor/isOrganization", json!(true), "requestor.organizationName"),
         ("/requestor/address/houseNumber", json!("1".repeat(21)), "requestor.address.houseNumber"),
@@ -117,6 +123,23 @@ fn what_is_no_proper_json_is_refused() {
     let more = format!("{} {{}}", request());
     for body in [&b"\xff\xfe"[..], b"", b"{", deep.as_bytes(), twice.as_bytes(), more.as_bytes()] {
         assert_eq!(parse(body).unwrap_err().told().0, Code::ValidationError);
+    }
+}
+
+#[test]
+fn what_is_missing_or_there_twice_is_named() {
+    let text = request().to_string();
+    let account_twice = text.replacen("\"hhst\":", "\"hhst\":\"2\",\"hhst\":", 1);
+    let no_amount = text.replacen("\"singleTaxAmount\":0", "\"x\":0", 1);
+    let no_purpose = text.replacen("\"purpose\"", "\"x\"", 1);
+    for (body, told) in [
+        (account_twice, "items[0].bookingData is wrong: the key hhst is there twice"),
+        (no_amount, "items[0] is wrong: missing field `singleTaxAmount`"),
+        (no_purpose, "the body is wrong: missing field `purpose`"),
+    ] {
+        assert_ne!(body, text);
+        let problem = parse(body.as_bytes()).unwrap_err();
+        assert!(problem.told().1.starts_with(told), "{problem:?}");
     }
 }
 

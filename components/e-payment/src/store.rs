@@ -79,6 +79,10 @@ pub async fn create(
 /// # Errors
 /// The database does not answer.
 pub async fn find(pool: &PgPool, id: &str) -> Result<Option<Transaction>, Problem> {
+    // PostgreSQL cannot be asked for every text: it refuses one with a NUL.
+    if !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(None);
+    }
     let query = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM transactions WHERE id = $1"));
     sqlx::query(query).bind(id).fetch_optional(pool).await?.as_ref().map(read).transpose()
 }

@@ -30,13 +30,23 @@ async fn a_payment_goes_from_initial_to_payed() {
     let page = information["transactionRedirectUrl"].as_str().unwrap();
     let page = service.http.get(page).send().await.unwrap();
     let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
-    assert!(
-        policy.contains("form-action 'self' https://forms.example") && policy.contains("default-src 'none'")
+    // Any https: where the online service leads the browser afterwards is not known here.
+    assert!(policy.contains("form-action 'self' https:;") && policy.contains("default-src 'none'"));
+    assert!(!policy.contains("unsafe-inline") && !policy.contains("script-src"));
+    let style = service.http.get(service.url("/style.css")).send().await.unwrap();
+    assert_eq!(
+        (style.status().as_u16(), &style.headers()["content-type"]),
+        (200, &"text/css".parse().unwrap())
     );
     let text = page.text().await.unwrap();
-    for told in
-        ["Stadt Ahaus", "Parkausweis 17", "28,80 €", "https://www.ahaus.example/impressum", "lang=\"en\""]
-    {
+    for told in [
+        "Stadt Ahaus",
+        "Parkausweis 17",
+        "28,80 €",
+        "EUR 28.80",
+        "https://www.ahaus.example/impressum",
+        "lang=\"en\"",
+    ] {
         assert!(text.contains(told), "{told}");
     }
 
@@ -153,6 +163,40 @@ async fn what_is_wrong_is_told_and_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn what_is_no_call_of_the_standard_is_told_as_a_problem() {
+    let service = Service::start(Server::shared()).await;
+    for (path, status) in [
+        ("/nothing", 404),
+        (&*format!("/paymenttransaction/parkausweis/{ARS}/%00"), 404),
+        (&*format!("/paymenttransaction/%ff/{ARS}/x"), 400),
+        (&*format!("/paymenttransaction/parkausweis/{ARS}"), 405),
+        (&*format!("/status/%C3%84/{ARS}"), 400),
+    ] {
+        let answer = service.http.get(service.url(path)).send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), path), (status, path));
+        assert_eq!(answer.headers()["content-type"], "application/problem+json", "{path}");
+        assert_eq!(answer.json::<Value>().await.unwrap()["status"], status, "{path}");
+    }
+    assert_eq!(service.http.get(service.url("/pay/%00")).send().await.unwrap().status(), 404);
+}
+
+#[tokio::test]
+async fn without_an_online_service_to_go_back_to_the_page_tells_the_outcome() {
+    let service = Service::start(Server::shared()).await;
+    for (number, button, outcome) in
+        [(1, "confirm", "abgeschlossen"), (2, "cancel", "abgebrochen"), (3, "fail", "fehlgeschlagen")]
+    {
+        let mut request = payment(&format!("R-{number}"));
+        request.as_object_mut().unwrap().remove("redirectUrl");
+        let (_, created) = service.create(&request).await;
+        let page = format!("/pay/{}", id(&created));
+        assert_eq!(service.press(&id(&created), button).await, (303, Some(page.clone())));
+        let text = service.http.get(service.url(&page)).send().await.unwrap().text().await.unwrap();
+        assert!(text.contains(outcome) && !text.contains("<form") && !text.contains("Zurück"), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn another_originator_cannot_see_a_transaction() {
     let service = Service::start(Server::shared()).await;
     let (_, created) = service.create(&payment("R-1")).await;
@@ -209,6 +253,9 @@ async fn a_database_that_is_away_makes_it_unready_until_it_is_back() {
     let answer = service.http.get(url).send().await.unwrap();
     assert_eq!(answer.status(), 503);
     assert_eq!(answer.json::<Value>().await.unwrap()["functionalCode"], "UNSPECIFIED");
+    let page = service.http.get(service.url(&format!("/pay/{}", id(&created)))).send().await.unwrap();
+    assert_eq!(page.status(), 503);
+    assert!(page.text().await.unwrap().contains("<h1>Zurzeit nicht erreichbar"), "people get a page");
 
     assert!(server.psql("postgres", &away.replace("false", "true")).0);
     let deadline = Instant::now() + Duration::from_secs(20);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use sqlx::ConnectOptions;
+use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 /// A role has 20 connections for all pods of its module, which are twice as many during a roll-out.
@@ -14,18 +15,34 @@ const MAX_CONNECTIONS: u32 = 4;
 const IDLE: Duration = Duration::from_secs(30);
 const ACQUIRE: Duration = Duration::from_secs(5);
 const STATEMENT_TIMEOUT: &str = "10s";
+/// A migration may rewrite a table, or wait until another pod's migration has done so.
+const MIGRATION_STATEMENT_TIMEOUT: &str = "15min";
 
 /// A pool of connections; the first is opened when it is needed.
 ///
 /// # Errors
 /// The URL is not one.
 pub fn connect(url: &str) -> anyhow::Result<PgPool> {
+    pool(url, STATEMENT_TIMEOUT)
+}
+
+/// Brings a database up to date. Repeating it does no harm; of several at a time one works and the
+/// others wait.
+///
+/// # Errors
+/// The URL is not one, the database does not answer, or a migration fails and is rolled back.
+pub async fn migrate(url: &str, migrations: &Migrator) -> anyhow::Result<()> {
+    let pool = pool(url, MIGRATION_STATEMENT_TIMEOUT)?;
+    migrations.run(&pool).await.context("cannot bring the database up to date")
+}
+
+fn pool(url: &str, statement_timeout: &str) -> anyhow::Result<PgPool> {
     // The text holds a password: the error must not repeat it.
     let expected = "database/url is not postgres://USER:PASSWORD@HOST:PORT/DATABASE";
     ensure!(url.starts_with("postgres://") || url.starts_with("postgresql://"), expected);
     let options = PgConnectOptions::from_str(url)
         .context(expected)?
-        .options([("statement_timeout", STATEMENT_TIMEOUT)])
+        .options([("statement_timeout", statement_timeout)])
         .disable_statement_logging();
     Ok(PgPoolOptions::new()
         .max_connections(MAX_CONNECTIONS)

@@ -4,6 +4,7 @@
 //! What every module image needs and none should write again: its place, its database, its probes,
 //! its logs, and a stop that loses nothing. Knows the module contract and nothing of Kubernetes.
 
+mod connections;
 mod database;
 mod place;
 mod serve;
@@ -11,7 +12,7 @@ mod serve;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-pub use database::connect;
+pub use database::{connect, migrate};
 pub use place::{Place, read};
 pub use serve::{Module, serve, start_logs};
 

@@ -20,14 +20,19 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 use tracing_subscriber::EnvFilter;
 
-use crate::Args;
+use crate::{Args, connections};
 
 /// A request that takes longer is given up, so that slow clients hold nobody up.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+/// The head of a request must be there by then. Longer than gateways keep a connection without
+/// requests (nginx one minute, Caddy two), so that the gateway is the one to close it.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(150);
 /// A database that does not answer within this time makes the module unready.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 /// The contract gives a module 30 s to stop.
 const GRACE: Duration = Duration::from_secs(25);
+/// What is left of it for giving back the database's connections, which a network may swallow.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What a module serves.
 pub struct Module {
@@ -53,7 +58,7 @@ pub fn start_logs() {
 /// Serves a module until SIGTERM or SIGINT, and lets requests under way end.
 ///
 /// # Errors
-/// An address cannot be listened on, or requests do not end in time.
+/// An address cannot be listened on.
 pub async fn serve(args: &Args, module: Module) -> anyhow::Result<()> {
     let stop = stop_on_signal()?;
     let admin = Router::new()
@@ -73,17 +78,19 @@ pub async fn serve(args: &Args, module: Module) -> anyhow::Result<()> {
     };
     let (public_listener, admin_listener) = (listen(args.listen).await?, listen(args.admin_listen).await?);
     tracing::info!(public = %public_listener.local_addr()?, admin = %admin_listener.local_addr()?, "serving");
-    let public = axum::serve(public_listener, public).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let public = connections::serve(public_listener, public, HEAD_TIMEOUT, stop.clone());
     // Probes and metrics answer until the last request has ended.
     let probes = tokio::spawn(async move { axum::serve(admin_listener, admin).await });
     tokio::select! {
-        ended = public => ended?,
+        () = public => {}
         () = async { stop.cancelled().await; tokio::time::sleep(GRACE).await } => {
             tracing::warn!("requests did not end within {} s", GRACE.as_secs());
         }
     }
     probes.abort();
-    module.pool.close().await;
+    if tokio::time::timeout(CLOSE_TIMEOUT, module.pool.close()).await.is_err() {
+        tracing::warn!("the database did not take back its connections within {} s", CLOSE_TIMEOUT.as_secs());
+    }
     Ok(())
 }
 

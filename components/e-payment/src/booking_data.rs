@@ -1,0 +1,52 @@
+// SPDX-FileCopyrightText: 2026 The rathaus authors
+// SPDX-License-Identifier: EUPL-1.2
+
+//! What the treasury books a position by.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt;
+
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// The treasury's keys and their values. A key that is given twice is refused: of two accounts none
+/// can be the right one to choose.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct BookingData(BTreeMap<String, String>);
+
+impl BookingData {
+    /// Keys and values, by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.0.iter()
+    }
+}
+
+impl<'de> Deserialize<'de> for BookingData {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EachOnce)
+    }
+}
+
+struct EachOnce;
+
+impl<'de> Visitor<'de> for EachOnce {
+    type Value = BookingData;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of strings")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<BookingData, A::Error> {
+        let mut data = BTreeMap::new();
+        while let Some((key, value)) = map.next_entry()? {
+            match data.entry(key) {
+                Entry::Vacant(entry) => drop(entry.insert(value)),
+                Entry::Occupied(entry) => {
+                    return Err(A::Error::custom(format_args!("the key {} is there twice", entry.key())));
+                }
+            }
+        }
+        Ok(BookingData(data))
+    }
+}
