@@ -219,10 +219,11 @@ impl Drop for Service<'_> {
     }
 }
 
-/// Starts the program.
+/// Starts the program, which ends with the test that started it, however that ends.
 pub fn run(config: &Path, words: &[&str]) -> Child {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_e-payment"));
-    command.arg("--config-dir").arg(config).args(words).stdout(Stdio::piped()).spawn().unwrap()
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--", env!("CARGO_BIN_EXE_e-payment"), "--config-dir"]);
+    command.arg(config).args(words).stdout(Stdio::piped()).spawn().unwrap()
 }
 
 fn module_json(port: u16) -> Value {
