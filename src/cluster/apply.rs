@@ -58,12 +58,11 @@ pub async fn apply(
     Ok(())
 }
 
-/// Deletes those children that are not among the applied, if the operator made them.
+/// Deletes those children that are not among the applied.
 pub async fn prune(client: &Client, children: &Children, keep: &Applied) -> Result<(), Error> {
-    let superfluous = children.iter().filter(|(key, child)| {
-        let ours = is_applied_by_us(child.meta()) && child.meta().deletion_timestamp.is_none();
-        !keep.objects.contains_key(key) && ours
-    });
+    let superfluous = children
+        .iter()
+        .filter(|(key, child)| !keep.objects.contains_key(key) && child.meta().deletion_timestamp.is_none());
     for ((kind, _), child) in superfluous {
         delete(client, *kind, child).await?;
     }

@@ -8,14 +8,13 @@ use std::collections::BTreeMap;
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::api::{DynamicObject, ListParams, TypeMeta};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
 
 use super::Error;
 use crate::desired::{KINDS, Kind, labels};
-use crate::tenant::TownName;
+use crate::tenant::{TownName, is_applied_by_us};
 
-/// What is there of the kinds that the operator makes and carries its labels, by kind and name.
-/// Carrying the labels is not proof of having been made by the operator.
+/// What is there of what the operator made, by kind and name.
 pub type Children = BTreeMap<(Kind, String), DynamicObject>;
 
 /// What is there for a town itself, without its modules.
@@ -39,7 +38,9 @@ async fn children(client: &Client, namespace: &str, selector: &str) -> Result<Ch
         let types = TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() };
         let typed = move |object| DynamicObject { types: Some(types.clone()), ..object };
         let named = |object: DynamicObject| ((*kind, object.name_any()), object);
-        Ok::<_, Error>(list.items.into_iter().map(typed).map(named))
+        // Anybody can set a label.
+        let ours = list.items.into_iter().filter(|object| is_applied_by_us(object.meta()));
+        Ok::<_, Error>(ours.map(typed).map(named))
     });
     Ok(try_join_all(lists).await?.into_iter().flatten().collect())
 }
