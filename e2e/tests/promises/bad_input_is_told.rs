@@ -133,6 +133,8 @@ async fn a_hostname_or_ars_that_is_foreign_or_taken_is_told_and_clears_when_mend
     let client = client().await;
     let first = Town::admit(&client, "bad-d", "204").await;
     first.ready().await;
+    // Kubernetes notes creation in whole seconds: within one, neither object is the older.
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
 
     let mut second = municipality("bad-e", "205");
     second["spec"]["hostname"] = "bad-e.elsewhere.example".into();
