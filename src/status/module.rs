@@ -94,32 +94,27 @@ fn pod_trouble(pod: &Pod) -> Option<Step> {
 }
 
 fn container_trouble(container: &ContainerStatus, reason: &'static str) -> Option<Step> {
-    let waiting = container.state.as_ref()?.waiting.as_ref()?;
-    let why = waiting.reason.as_deref()?;
-    let said = waiting.message.clone().unwrap_or_default();
-    match why {
-        "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" | "ErrImageNeverPull" => Some(step(
-            DEPLOYED,
-            Outcome::Waiting,
-            "ImageNotAvailable",
-            format!("the image of the class cannot be had: {said}; ask state IT"),
-        )),
-        "CrashLoopBackOff" | "CreateContainerError" | "CreateContainerConfigError" | "RunContainerError" => {
-            let last = container.last_state.as_ref().and_then(|state| state.terminated.as_ref());
-            let last_words = last.and_then(|end| end.message.clone()).unwrap_or(said);
-            Some(step(
-                DEPLOYED,
-                Outcome::Waiting,
-                reason,
-                format!(
-                    "container {} does not start ({why}); it said: {}; ask state IT",
-                    container.name,
-                    last_words.trim()
-                ),
-            ))
+    let state = container.state.clone().unwrap_or_default();
+    let waiting = state.waiting.unwrap_or_default();
+    let (why, said) = (waiting.reason.unwrap_or_default(), waiting.message.unwrap_or_default());
+    match why.as_str() {
+        "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" | "ErrImageNeverPull" => {
+            let message = format!("the image of the class cannot be had: {said}; ask state IT");
+            return Some(step(DEPLOYED, Outcome::Waiting, "ImageNotAvailable", message));
         }
-        _ => None,
+        "CreateContainerError" | "CreateContainerConfigError" | "RunContainerError" => {
+            let message = format!("container {} cannot be started: {said}; ask state IT", container.name);
+            return Some(step(DEPLOYED, Outcome::Waiting, reason, message));
+        }
+        _ => {}
     }
+    // Between two attempts it has ended, waits or runs again: in each of these its last end tells.
+    let last = container.last_state.clone().unwrap_or_default();
+    let end = [state.terminated, last.terminated].into_iter().flatten().find(|end| end.exit_code != 0)?;
+    let (name, words) = (&container.name, end.message.unwrap_or_default());
+    let message =
+        format!("container {name} ended with {}; it said: {}; ask state IT", end.exit_code, words.trim());
+    Some(step(DEPLOYED, Outcome::Waiting, reason, message))
 }
 
 fn routed(route: Option<&HTTPRoute>) -> Step {
@@ -155,4 +150,51 @@ fn routed(route: Option<&HTTPRoute>) -> Step {
         "GatewayPending",
         "the gateway has not answered yet; if this stays, ask state IT whether the Gateway in the settings exists",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn told(pod_status: Value) -> Option<(&'static str, String)> {
+        let pod: Pod = serde_json::from_value(json!({"status": pod_status})).unwrap();
+        pod_trouble(&pod).map(|step| (step.reason, step.message))
+    }
+
+    fn container(state: Value, last_state: Value) -> Value {
+        json!([{"name": "migrate", "image": "", "imageID": "", "ready": false, "restartCount": 1,
+            "state": state, "lastState": last_state}])
+    }
+
+    #[test]
+    fn a_container_that_fails_is_told_with_its_last_words_at_every_moment() {
+        let end = json!({"terminated": {"exitCode": 2, "message": "no such table\n"}});
+        for (state, last_state) in [
+            (end.clone(), json!({})),
+            (json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}), end.clone()),
+            (json!({"running": {}}), end.clone()),
+        ] {
+            let (reason, message) =
+                told(json!({"initContainerStatuses": container(state, last_state)})).unwrap();
+            assert_eq!(reason, "MigrationFailing");
+            assert!(message.contains("migrate ended with 2; it said: no such table;"), "{message}");
+        }
+    }
+
+    #[test]
+    fn an_image_that_cannot_be_had_is_no_failing_container() {
+        let state = json!({"waiting": {"reason": "ImagePullBackOff", "message": "not found"}});
+        let (reason, message) = told(json!({"containerStatuses": container(state, json!({}))})).unwrap();
+        assert!(reason == "ImageNotAvailable" && message.contains("not found"), "{message}");
+    }
+
+    #[test]
+    fn a_container_that_starts_or_has_done_its_work_is_no_trouble() {
+        let done = json!({"terminated": {"exitCode": 0}});
+        for state in [done, json!({"running": {}}), json!({"waiting": {"reason": "PodInitializing"}})] {
+            assert_eq!(told(json!({"initContainerStatuses": container(state, json!({}))})), None);
+        }
+    }
 }
