@@ -12,6 +12,7 @@ mod problem;
 mod request;
 mod store;
 mod transaction;
+mod web_url;
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Amounts of money: whole cents, never a floating-point number.
+//! Amounts of money and tax rates: whole hundredths, never a floating-point number.
 
 use std::fmt;
 use std::ops::Add;
@@ -11,33 +11,34 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// The largest amount of XBezahldienste 1.0.0, in cents: 999,999 euros.
-const LARGEST: u64 = 99_999_900;
+/// A number of hundredths, at most `LARGEST`. On the wire a JSON number with at most two decimals, read
+/// from its digits and not through a floating-point number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hundredths<const LARGEST: u64>(u64);
 
-/// An amount in cents, 0 to 999,999.00 euros. On the wire a JSON number with at most two decimals,
-/// read from its digits and not through a floating-point number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Cents(u64);
+/// An amount in cents, 0 to 999,999.00 euros: the largest of XBezahldienste 1.0.0.
+pub type Cents = Hundredths<99_999_900>;
 
-impl Cents {
-    /// 100: the largest tax rate, which is read as an amount is.
-    pub const HUNDRED: Self = Self(10_000);
+/// A tax rate in hundredths of a per cent, 0 to 100.00 %.
+pub type TaxRate = Hundredths<10_000>;
 
+impl<const LARGEST: u64> Hundredths<LARGEST> {
     /// Parses a decimal number.
     ///
     /// # Errors
     /// Says what is expected.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text} must be an amount from 0 to 999999 with at most two decimals");
-        let (euros, cents) = text.split_once('.').unwrap_or((text, "0"));
+        let largest = LARGEST / 100;
+        let wrong = || format!("{text} must be a number from 0 to {largest} with at most two decimals");
+        let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
         let digits = |part: &str, longest| {
             (1..=longest).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit())
         };
-        if !digits(euros, 6) || !digits(cents, 2) {
+        if !digits(whole, 6) || !digits(decimals, 2) {
             return Err(wrong());
         }
         let number = |digits: &str| digits.parse::<u64>().map_err(|_| wrong());
-        let total = number(euros)? * 100 + number(&format!("{cents:0<2}"))?;
+        let total = number(whole)? * 100 + number(&format!("{decimals:0<2}"))?;
         if total > LARGEST { Err(wrong()) } else { Ok(Self(total)) }
     }
 }
@@ -60,11 +61,11 @@ impl PartialEq<Cents> for Sum {
     }
 }
 
-fn decimal(cents: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    write!(f, "{}.{:02}", cents / 100, cents % 100)
+fn decimal(hundredths: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "{}.{:02}", hundredths / 100, hundredths % 100)
 }
 
-impl fmt::Display for Cents {
+impl<const LARGEST: u64> fmt::Display for Hundredths<LARGEST> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         decimal(self.0, f)
     }
@@ -76,14 +77,14 @@ impl fmt::Display for Sum {
     }
 }
 
-impl<'de> Deserialize<'de> for Cents {
+impl<'de, const LARGEST: u64> Deserialize<'de> for Hundredths<LARGEST> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         Self::parse(raw.get()).map_err(D::Error::custom)
     }
 }
 
-impl Serialize for Cents {
+impl<const LARGEST: u64> Serialize for Hundredths<LARGEST> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         RawValue::from_string(self.to_string()).map_err(S::Error::custom)?.serialize(serializer)
     }
@@ -121,11 +122,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn each_kind_of_number_has_its_own_end() {
+        assert_eq!(TaxRate::parse("100").unwrap().to_string(), "100.00");
+        let told = TaxRate::parse("100.01").unwrap_err();
+        assert_eq!(told, "100.01 must be a number from 0 to 100 with at most two decimals");
+    }
+
     proptest! {
         #[test]
-        fn what_is_written_is_read_back(cents in 0..=LARGEST) {
-            let json = serde_json::to_string(&Cents(cents)).unwrap();
-            prop_assert_eq!(serde_json::from_str::<Cents>(&json).unwrap(), Cents(cents));
+        fn up_to_the_largest_amount_what_is_written_is_read_back(cents in 0..=99_999_900_u64) {
+            let json = serde_json::to_string(&Hundredths::<99_999_900>(cents)).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Cents>(&json).unwrap(), Hundredths(cents));
+        }
+
+        #[test]
+        fn beyond_the_largest_amount_nothing_is_read(cents in 99_999_901_u64..) {
+            let text = format!("{}.{:02}", cents / 100, cents % 100);
+            prop_assert!(Cents::parse(&text).is_err(), "{text}");
         }
 
         #[test]

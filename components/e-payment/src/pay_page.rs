@@ -14,8 +14,10 @@ use url::Url;
 
 use crate::app::App;
 use crate::problem::Problem;
+use crate::request::PaymentRequest;
 use crate::store;
 use crate::transaction::{Decision, Status, Transaction};
+use crate::web_url::WebUrl;
 
 /// The pay page's routes.
 pub fn routes() -> Router<App> {
@@ -77,9 +79,9 @@ async fn decide(
             app.metrics.decided(decision.status());
             tracing::info!(transaction = id, status = decision.status().as_str(), "decided");
         }
-        let next = transaction.payment_request()?.redirect_url;
+        let request = transaction.payment_request()?;
         // Without an online service to go back to, this page tells the outcome.
-        let next = next.map_or_else(|| format!("/pay/{id}"), String::from);
+        let next = back(&request).map_or_else(|| format!("/pay/{id}"), Url::to_string);
         Ok(Redirect::to(&next).into_response())
     };
     answered.await.unwrap_or_else(|problem| unavailable(&app, &problem))
@@ -93,16 +95,20 @@ fn page(app: &App, transaction: &Transaction) -> Result<Response, Problem> {
         description: &request.description,
         german_amount: &grouped(&request.gros_amount.to_string(), ".", ","),
         english_amount: &grouped(&request.gros_amount.to_string(), ",", "."),
-        back: request.redirect_url.as_ref().map(Url::as_str),
+        back: back(&request).map(Url::as_str),
         status: transaction.status,
     };
     // The browser goes on to the online service after the form, and from there to wherever that
     // leads it: Chromium holds each of these redirects against form-action, too.
-    let target = request.redirect_url.as_ref().map_or("", |url| match url.scheme() {
+    let target = back(&request).map_or("", |url| match url.scheme() {
         "https" => "https:",
         _ => "https: http:",
     });
     Ok(html(StatusCode::OK, &page, target))
+}
+
+fn back(request: &PaymentRequest) -> Option<&Url> {
+    request.redirect_url.as_ref().map(WebUrl::understood)
 }
 
 fn unknown(app: &App) -> Response {

@@ -81,6 +81,7 @@ fn each_row_of_the_table_holds_on_both_sides() {
         ("/description", json!("a".repeat(251)), "description"),
         ("/description", json!("<b>"), "description"),
         ("/redirectUrl", json!("javascript:alert(1)"), "redirectUrl"),
+        ("/redirectUrl", json!("/return"), "redirectUrl"),
         ("/redirectUrl", json!(format!("https://a.example/{}", "a".repeat(2083 - 18))), "redirectUrl"),
         ("/items", json!([]), "items"),
         ("/items", many(100), "items"),
@@ -103,6 +104,18 @@ fn each_row_of_the_table_holds_on_both_sides() {
         let (code, detail) = problem.told();
         assert_eq!(code, Code::ValidationError, "{pointer} = {value}: {detail}");
         assert!(detail.starts_with(field), "{pointer} = {value}: {detail}");
+    }
+}
+
+#[test]
+fn where_to_go_back_is_echoed_as_sent_and_followed_as_understood() {
+    for (sent, followed) in [
+        ("https://forms.example", "https://forms.example/"),
+        ("https://forms.example/a\r\nSet-Cookie: b", "https://forms.example/aSet-Cookie:%20b"),
+        ("https://büro.example/ä", "https://xn--bro-hoa.example/%C3%A4"),
+    ] {
+        let url = parse(&with("/redirectUrl", sent.into())).unwrap().redirect_url.unwrap();
+        assert_eq!((serde_json::to_value(&url).unwrap(), url.understood().as_str()), (sent.into(), followed));
     }
 }
 

@@ -8,7 +8,6 @@
 mod support;
 
 use std::fs;
-use std::io::Read;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
@@ -266,6 +265,60 @@ async fn a_database_that_is_away_makes_it_unready_until_it_is_back() {
     assert_eq!(service.poll(&id(&created)).await["paymentInformation"]["status"], "INITIAL");
 }
 
+#[tokio::test]
+async fn probes_and_counters_are_apart_from_what_the_public_reaches() {
+    let service = Service::start(Server::shared()).await;
+    let (_, created) = service.create(&payment("R-1")).await;
+    for _twice in 0..2 {
+        service.press(&id(&created), "confirm").await;
+    }
+    let live = service.http.get(service.admin_url("/livez")).send().await.unwrap();
+    assert_eq!(live.status(), 200);
+    let metrics = service.http.get(service.admin_url("/metrics")).send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("e_payment_decisions_total{status=\"PAYED\"} 1\n"), "{metrics}");
+    for path in ["/livez", "/readyz", "/metrics"] {
+        assert_eq!(service.http.get(service.url(path)).send().await.unwrap().status(), 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn every_answer_has_the_headers_that_protect_browsers() {
+    let service = Service::start(Server::shared()).await;
+    let (_, created) = service.create(&payment("R-1")).await;
+    let pay = format!("/pay/{}", id(&created));
+    for path in [pay.as_str(), "/pay/unknown", "/nothing", "/style.css"] {
+        let answer = service.http.get(service.url(path)).send().await.unwrap();
+        let told = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap());
+        assert_eq!(told("x-content-type-options"), Some("nosniff"), "{path}");
+        assert_eq!(told("referrer-policy"), Some("no-referrer"), "{path}");
+        assert!(told("strict-transport-security").is_some(), "{path}");
+        assert_eq!(told("cache-control") == Some("no-store"), path != "/style.css", "{path}");
+        assert_eq!(told("set-cookie"), None, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn logs_are_lines_of_json_without_personal_data() {
+    let service = Service::start(Server::shared()).await;
+    let mut request = payment("R-1");
+    request["requestor"] = serde_json::json!({"name": "Wolkenstein", "firstName": "Eva"});
+    let (_, created) = service.create(&request).await;
+    service.press(&id(&created), "confirm").await;
+    request["requestor"]["gender"] = "Wolkenstein".into();
+    let (status, problem) = service.create(&request).await;
+    assert_eq!((status, &problem["functionalCode"]), (400, &"VALIDATION_ERROR".into()));
+    // What the database refuses is logged, too.
+    service.sql("ALTER TABLE events RENAME TO away");
+    assert_eq!(service.create(&payment("R-2")).await.0, 503);
+
+    let log = service.log();
+    for told in [&id(&created), "PAYED", "ERROR"] {
+        assert!(log.contains(told), "{told}: {log}");
+    }
+    assert!(!log.contains("Wolkenstein") && !log.contains("Eva"), "{log}");
+    assert!(log.lines().all(|line| serde_json::from_str::<Value>(line).is_ok_and(|line| line.is_object())));
+}
+
 #[test]
 fn a_wrong_configuration_ends_it_with_a_line_that_names_file_and_field() {
     let folder = std::env::temp_dir().join(format!("e-payment-config-{}", std::process::id()));
@@ -285,9 +338,9 @@ fn a_wrong_configuration_ends_it_with_a_line_that_names_file_and_field() {
         fs::write(folder.join("module.json"), module).unwrap();
         fs::write(folder.join("database/url"), url).unwrap();
         let mut process = run(&folder, &[]);
-        let mut log = String::new();
-        process.stdout.take().unwrap().read_to_string(&mut log).unwrap();
         assert!(!process.wait().unwrap().success());
+        let log = fs::read_to_string(folder.join("log")).unwrap();
+        fs::remove_file(folder.join("log")).unwrap();
         assert!(log.contains(told) && !log.contains("secret-password"), "{told}: {log}");
     }
     fs::remove_dir_all(folder).unwrap();

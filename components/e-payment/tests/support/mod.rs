@@ -167,8 +167,16 @@ impl<'a> Service<'a> {
 
     /// What `/readyz` answers, if anything.
     pub async fn ready(&self) -> Option<u16> {
-        let url = format!("http://127.0.0.1:{}/readyz", self.admin_port);
-        self.http.get(url).send().await.ok().map(|answer| answer.status().as_u16())
+        self.http.get(self.admin_url("/readyz")).send().await.ok().map(|answer| answer.status().as_u16())
+    }
+
+    pub fn admin_url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.admin_port)
+    }
+
+    /// What the program has printed.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.config.join("log")).unwrap()
     }
 
     /// Sends a signal and waits for the end.
@@ -219,11 +227,13 @@ impl Drop for Service<'_> {
     }
 }
 
-/// Starts the program, which ends with the test that started it, however that ends.
+/// Starts the program, which ends with the test that started it, however that ends. What it prints is
+/// added to the file `log` in its configuration folder.
 pub fn run(config: &Path, words: &[&str]) -> Child {
+    let log = fs::File::options().create(true).append(true).open(config.join("log")).unwrap();
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--", env!("CARGO_BIN_EXE_e-payment"), "--config-dir"]);
-    command.arg(config).args(words).stdout(Stdio::piped()).spawn().unwrap()
+    command.arg(config).args(words).stdout(log).spawn().unwrap()
 }
 
 fn module_json(port: u16) -> Value {
