@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: EUPL-1.2
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use rathaus_contract::{EPayment, Legal, ModuleConfig, Municipality, Provider};
+use rathaus_contract::{CheckDigit, EPayment, EndPoint, Legal, ModuleConfig, Municipality, Provider, Receipts};
 
 use crate::api::ProviderType;
 use crate::tenant::{Configuration, Module};
@@ -42,7 +42,21 @@ fn module_config(module: &Module) -> ModuleConfig {
             accessibility_url: town.accessibility_url.clone(),
         },
         siblings: module.uses.iter().map(|(name, url)| (name.to_string(), url.clone())).collect(),
-        e_payment: Some(EPayment { provider: provider(block.provider.provider_type) }),
+        callers: None,
+        issuer: None,
+        authorities: None,
+        e_payment: Some(EPayment {
+            provider: provider(block.provider.provider_type),
+            end_points: vec![EndPoint {
+                id: town.ars.to_string(),
+                provider_id: None,
+                receipts: Receipts { prefix: String::new(), length: 12, check_digit: CheckDigit::None },
+                booking_data: Vec::new(),
+            }],
+            clients: Vec::new(),
+            clerks: None,
+            payer_data_days: 90,
+        }),
     }
 }
 
