@@ -9,6 +9,7 @@ mod booking_data;
 mod money;
 mod pay_page;
 mod problem;
+mod receipt;
 mod request;
 mod store;
 mod transaction;
