@@ -5,12 +5,17 @@
 
 mod api;
 mod app;
+mod book_metrics;
 mod booking_data;
+mod cli;
+mod confirmation;
+mod erasure;
 mod money;
 mod pay_page;
 mod problem;
 mod receipt;
 mod request;
+mod settlement;
 mod store;
 mod transaction;
 mod web_url;
@@ -24,14 +29,16 @@ use clap::Parser;
 use rathaus_kit::{Args, Command, Module, Place};
 
 use app::{App, Metrics};
+use book_metrics::BookMetrics;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
 
 // Two threads: there are as many pods as a plan says, and memory is what a small plan has least of.
 #[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
-    rathaus_kit::start_logs();
-    match run(&Args::parse()).await {
+    let args = Args::parse();
+    args.start_logs();
+    match run(&args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "ended");
@@ -40,19 +47,26 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(args: &Args) -> anyhow::Result<()> {
+async fn run(args: &Args<cli::Command>) -> anyhow::Result<()> {
     let Place { config, database_url } = rathaus_kit::read(&args.config_dir)?;
-    if args.command == Some(Command::Migrate) {
+    if let Some(Command::Migrate) = args.command {
         return rathaus_kit::migrate(&database_url, &MIGRATIONS).await;
     }
     let pool = rathaus_kit::connect(&database_url)?;
-    config
+    let e_payment = config
         .e_payment
-        .as_ref()
+        .clone()
         .context("module.json has no ePayment block; this image is for class type EPayment")?;
-    let metrics = Metrics::default();
-    let registry = metrics.register();
+    if let Some(Command::Module(command)) = &args.command {
+        return cli::run(command, &pool, &config.municipality, &e_payment).await;
+    }
+    let (metrics, books) = (Metrics::default(), BookMetrics::default());
+    let mut registry = metrics.register();
+    books.register(&mut registry);
     let app = App { config: Arc::new(config), pool: pool.clone(), metrics };
     let routes = Router::new().merge(api::routes()).merge(pay_page::routes()).with_state(app);
-    rathaus_kit::serve(args, Module { routes, pool, metrics: registry }).await
+    let stop = rathaus_kit::stop_on_signal()?;
+    tokio::spawn(erasure::run(pool.clone(), e_payment.payer_data_days, stop.clone()));
+    tokio::spawn(books.run(pool.clone(), e_payment, stop.clone()));
+    rathaus_kit::serve(args, Module { routes, pool, metrics: registry }, stop).await
 }

@@ -26,7 +26,8 @@ pub enum Status {
 }
 
 impl Status {
-    const ALL: [Self; 4] = [Self::Initial, Self::Payed, Self::Failed, Self::Canceled];
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Initial, Self::Payed, Self::Failed, Self::Canceled];
 
     /// As it is stored and sent.
     pub fn as_str(self) -> &'static str {
