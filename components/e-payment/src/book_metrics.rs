@@ -4,6 +4,7 @@
 //! What the books look like, for whoever watches them. Read from the database every half a minute: a
 //! scrape never waits for it, and a gauge of its own says how old the others are.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -59,7 +60,7 @@ impl BookMetrics {
     }
 
     /// Reads them again and again until `stop`.
-    pub async fn run(self, pool: PgPool, config: EPayment, stop: CancellationToken) {
+    pub async fn run(self, pool: PgPool, config: Arc<EPayment>, stop: CancellationToken) {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,

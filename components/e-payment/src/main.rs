@@ -5,12 +5,15 @@
 
 mod api;
 mod app;
+mod auth;
 mod book_metrics;
 mod booking_data;
 mod cli;
 mod confirmation;
 mod erasure;
 mod money;
+mod oauth;
+mod openapi;
 mod pay_page;
 mod problem;
 mod receipt;
@@ -26,9 +29,10 @@ use std::sync::Arc;
 use anyhow::Context;
 use axum::Router;
 use clap::Parser;
-use rathaus_kit::{Args, Command, Module, Place};
+use rathaus_kit::{Args, Command, Module, Place, Secrets};
 
 use app::{App, Metrics};
+use auth::Clients;
 use book_metrics::BookMetrics;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
@@ -53,20 +57,32 @@ async fn run(args: &Args<cli::Command>) -> anyhow::Result<()> {
         return rathaus_kit::migrate(&database_url, &MIGRATIONS).await;
     }
     let pool = rathaus_kit::connect(&database_url)?;
-    let e_payment = config
+    let block = config
         .e_payment
         .clone()
         .context("module.json has no ePayment block; this image is for class type EPayment")?;
     if let Some(Command::Module(command)) = &args.command {
-        return cli::run(command, &pool, &config.municipality, &e_payment).await;
+        return cli::run(command, &pool, &config.municipality, &block).await;
     }
+    let clients = Clients::new(&config, &block.clients, Secrets::below(&args.config_dir))?;
     let (metrics, books) = (Metrics::default(), BookMetrics::default());
     let mut registry = metrics.register();
     books.register(&mut registry);
-    let app = App { config: Arc::new(config), pool: pool.clone(), metrics };
-    let routes = Router::new().merge(api::routes()).merge(pay_page::routes()).with_state(app);
+    let app = App {
+        config: Arc::new(config),
+        block: Arc::new(block),
+        clients: Arc::new(clients),
+        pool: pool.clone(),
+        metrics,
+    };
     let stop = rathaus_kit::stop_on_signal()?;
-    tokio::spawn(erasure::run(pool.clone(), e_payment.payer_data_days, stop.clone()));
-    tokio::spawn(books.run(pool.clone(), e_payment, stop.clone()));
+    tokio::spawn(erasure::run(pool.clone(), app.block.payer_data_days, stop.clone()));
+    tokio::spawn(books.run(pool.clone(), app.block.clone(), stop.clone()));
+    let routes = Router::new()
+        .merge(api::routes())
+        .merge(oauth::routes())
+        .merge(openapi::routes())
+        .merge(pay_page::routes())
+        .with_state(app);
     rathaus_kit::serve(args, Module { routes, pool, metrics: registry }, stop).await
 }

@@ -7,6 +7,7 @@
 mod connections;
 mod database;
 mod place;
+mod secrets;
 mod serve;
 
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 pub use database::{connect, migrate};
 pub use place::{Place, read};
+pub use secrets::Secrets;
 pub use serve::{Module, serve, stop_on_signal};
 
 /// The command line of every module image: without a command it serves, with `migrate` it brings its
