@@ -12,6 +12,7 @@ mod oauth;
 mod openapi;
 mod pay_page;
 mod problem;
+mod provider;
 mod receipt;
 mod request;
 mod store;
@@ -28,6 +29,7 @@ use rathaus_kit::{Args, Command, Module, Place, Secrets};
 
 use app::{App, Metrics};
 use auth::Clients;
+use provider::Guard;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
 
@@ -54,13 +56,17 @@ async fn run(args: &Args) -> anyhow::Result<()> {
         .e_payment
         .clone()
         .context("module.json has no ePayment block; this image is for class type EPayment")?;
-    let clients = Clients::new(&config, &block.clients, Secrets::below(&args.config_dir))?;
+    let secrets = Secrets::below(&args.config_dir);
+    let provider = Guard::new(provider::chosen(&config, &block, &secrets)?);
+    let clients = Clients::new(&config, &block.clients, secrets)?;
     let metrics = Metrics::default();
-    let registry = metrics.register();
+    let mut registry = metrics.register();
+    provider.register(&mut registry);
     let app = App {
         config: Arc::new(config),
         block: Arc::new(block),
         clients: Arc::new(clients),
+        provider: Arc::new(provider),
         pool: pool.clone(),
         metrics,
     };
@@ -69,6 +75,10 @@ async fn run(args: &Args) -> anyhow::Result<()> {
         .merge(oauth::routes())
         .merge(openapi::routes())
         .merge(pay_page::routes())
-        .with_state(app);
-    rathaus_kit::serve(args, Module { routes, pool, metrics: registry }).await
+        .merge(provider::routes())
+        .with_state(app.clone());
+    let stop = rathaus_kit::stop_on_signal()?;
+    let poller = tokio::spawn(provider::poller::run(app, stop.clone()));
+    rathaus_kit::serve(args, Module { routes, pool, metrics: registry }, stop).await?;
+    poller.await.context("the poller")
 }

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 pub use database::{connect, migrate};
 pub use place::{Place, read};
 pub use secrets::Secrets;
-pub use serve::{Module, serve, start_logs};
+pub use serve::{Module, serve, start_logs, stop_on_signal};
 
 /// The command line of every module image: without a command it serves, with `migrate` it brings its
 /// database up to date.

@@ -3,6 +3,8 @@
 
 //! A real PostgreSQL server for the tests, and the real program on a database of its own.
 
+#![allow(dead_code, reason = "each test program needs a part of it")]
+
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::chown;
@@ -144,6 +146,11 @@ impl<'a> Service<'a> {
 
     /// Migrated and serving, with an e-payment block of the test's own.
     pub async fn start_with(server: &'a Server, block: Value) -> Self {
+        Self::start_trusting(server, block, None).await
+    }
+
+    /// The same, with authorities (PEM) beside the public ones.
+    pub async fn start_trusting(server: &'a Server, block: Value, authorities: Option<&str>) -> Self {
         let config = scratch();
         let database = config.file_name().unwrap().to_str().unwrap().replace('-', "_");
         assert!(server.psql("postgres", &format!("CREATE DATABASE {database}")).0);
@@ -153,6 +160,7 @@ impl<'a> Service<'a> {
         let (port, admin_port) = (free_port(), free_port());
         let mut module = module_json(port);
         module["ePayment"] = block;
+        module["authorities"] = authorities.into();
         fs::write(config.join("module.json"), module.to_string()).unwrap();
         let bearer = HeaderValue::from_str(&format!("Bearer {TOKEN}")).unwrap();
         let http = Client::builder()
