@@ -139,16 +139,16 @@ pub fn chosen(
     secrets: &Secrets,
 ) -> anyhow::Result<Box<dyn Provider>> {
     let public_url = PublicUrl(config.public_url.clone());
-    let http = http::Http::new(config.authorities.as_deref())?;
+    let http = || http::Http::new(config.authorities.as_deref());
     Ok(match &block.provider {
         Choice::Sandbox => Box::new(sandbox::Sandbox),
         Choice::XBezahldienste(platform) => {
             let ids = |end_point: &EndPoint| Some((end_point.id.clone(), end_point.provider_id.clone()?));
             let end_points: BTreeMap<_, _> = block.end_points.iter().filter_map(ids).collect();
-            Box::new(upstream::Upstream::new(platform, end_points, public_url, http, secrets.clone())?)
+            Box::new(upstream::Upstream::new(platform, end_points, public_url, http()?, secrets.clone())?)
         }
         Choice::GiroCheckout(project) => {
-            Box::new(giro::GiroCheckout::new(project.clone(), public_url, http, secrets.clone())?)
+            Box::new(giro::GiroCheckout::new(project.clone(), public_url, http()?, secrets.clone())?)
         }
     })
 }

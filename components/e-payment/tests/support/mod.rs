@@ -123,8 +123,15 @@ fn as_postgres(shell: &str) -> Command {
     command
 }
 
+/// A port below those that the system gives to whoever asks for any: between here and the program's
+/// start nobody gets it by chance.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let mut candidates = std::iter::repeat_with(|| {
+        let step = std::process::id() * 37 + NEXT.fetch_add(1, Ordering::Relaxed);
+        15_000 + u16::try_from(step % 15_000).unwrap()
+    });
+    candidates.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 /// The program on a database of its own.
