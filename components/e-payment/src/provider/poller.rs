@@ -54,7 +54,11 @@ pub async fn run(app: App, stop: CancellationToken) {
 async fn round(app: &App) -> Result<Duration, Problem> {
     // The breaker lets one through when it is time.
     if !app.provider.is_down() {
-        let attended = claim(app).await?.into_iter().map(|transaction| attend(app, transaction));
+        // Tasks of their own: whatever happens to one, the others and the next round go on.
+        let attended = claim(app).await?.into_iter().map(|transaction| {
+            let app = app.clone();
+            tokio::spawn(async move { attend(&app, transaction).await })
+        });
         join_all(attended).await;
     }
     pause(app).await

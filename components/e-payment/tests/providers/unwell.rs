@@ -15,13 +15,14 @@ use axum::{Json, Router};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Server, Service, payment};
+use crate::support::{Server, Service, payment, run};
 use crate::{block_with, fake, hurry, id, page, platform_at, state, status, until, visit};
 
 /// A platform that can be told to misbehave. It takes everybody.
 #[derive(Default)]
 struct Platform {
     asked: Mutex<Vec<Value>>,
+    looked_up: Mutex<Vec<String>>,
     /// Answers POST or GET with a cent more than it was asked for.
     lies_on_post: AtomicBool,
     lies_on_get: AtomicBool,
@@ -77,6 +78,7 @@ async fn poll(
     Path((_, _, id)): Path<(String, String, String)>,
 ) -> Result<Json<Value>, StatusCode> {
     platform.there().await?;
+    platform.looked_up.lock().unwrap().push(id.clone());
     let asked = platform.asked.lock().unwrap();
     let request = asked.iter().find(|request| id == format!("T-{}", request["requestId"].as_str().unwrap()));
     Ok(transaction(request.unwrap(), "PAYED", platform.lies_on_get.load(Ordering::Relaxed)))
@@ -231,4 +233,24 @@ async fn a_platform_that_forgets_its_tokens_gets_a_new_one_once() {
     platform.tokens.store(7, Ordering::Relaxed);
     assert_eq!(status(&town).await.0, 200);
     assert_eq!(platform.tokens.load(Ordering::Relaxed), 8);
+}
+
+#[tokio::test]
+async fn of_several_pods_one_looks_up_each_payment() {
+    let platform = Arc::new(Platform::default());
+    let town = town(&platform.serve().await).await;
+    for number in 0..20 {
+        town.create(&payment(&format!("R-{number}"))).await;
+    }
+    let mut other = run(&town.config, &["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+    let paid = "SELECT count(*) FROM transactions WHERE status = 'PAYED'";
+    until("every payment", async || town.sql(paid).1 == "20").await;
+    other.kill().unwrap();
+    other.wait().unwrap();
+    let mut looked_up = platform.looked_up.lock().unwrap().clone();
+    looked_up.sort();
+    let looks = looked_up.len();
+    looked_up.dedup();
+    assert_eq!((looked_up.len(), looks), (20, 20));
+    assert_eq!(town.sql("SELECT count(*) FROM events WHERE status = 'PAYED'").1, "20");
 }
