@@ -5,7 +5,7 @@
 
 use serde_json::json;
 
-use crate::api::{ModuleClass, Municipality, ServiceModule};
+use crate::api::{EPayment, ModuleClass, Municipality, ServiceModule};
 use crate::settings::Settings;
 use crate::tenant::{Module, Town, World, resolve_module, resolve_town};
 
@@ -59,15 +59,45 @@ pub fn module(name: &str, uses: &[&str]) -> ServiceModule {
     .unwrap()
 }
 
+/// The block `ePayment` with all that can be in it.
+pub fn full_block() -> EPayment {
+    serde_json::from_value(json!({
+        "provider": {"type": "XBezahldienste", "xBezahldienste": {
+            "url": "https://epay.land.example/xbezahldienste/api/v1.0.0", "originatorId": "rathaus-ahaus",
+            "authentication": {"type": "Basic", "secret": "epay-credentials"}}},
+        "endPoints": [
+            {"id": "055540004004", "providerId": "4711", "bookingData": ["hhst", "kst"],
+                "receipts": {"prefix": "AH26-", "length": 12, "checkDigit": "Luhn"}},
+            {"id": "stadtwerke", "receipts": {"prefix": "SW-"}},
+        ],
+        "clients": [
+            {"name": "parkportal", "secret": "parkportal", "originators": ["parkausweis"], "endPoints": ["055540004004"]},
+            {"name": "forms", "module": "form", "originators": ["parkausweis", "hundesteuer"]},
+        ],
+        "clerks": {"clientId": "rathaus-ahaus", "secret": "kasse-oidc", "role": "kasse-ahaus"},
+    }))
+    .unwrap()
+}
+
+/// Settings of a platform with an issuer and an authority of its own.
+pub fn settings() -> Settings {
+    Settings {
+        issuer: Some("https://login.land.example/realms/kommunen".parse().unwrap()),
+        authorities: Some("-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n".to_owned()),
+        ..Settings::default()
+    }
+}
+
 pub fn town() -> Town {
     resolve_town(&ahaus(), [], &Settings::default()).unwrap()
 }
 
 /// The e-payment of Ahaus, which uses a sibling and is used by one.
 pub fn e_payment() -> Module {
-    let (subject, used, caller) =
+    let (mut subject, used, caller) =
         (module("e-payment", &["mailbox"]), module("mailbox", &[]), module("form", &["e-payment"]));
+    subject.spec.e_payment = Some(full_block());
     let world =
         World { town: Ok(town()), class: Some(&e_payment_class()), siblings: &[&subject, &used, &caller] };
-    resolve_module(&subject, world).unwrap()
+    resolve_module(&subject, world, &settings()).unwrap()
 }

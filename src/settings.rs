@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use url::Url;
 
 /// Where the platform's shared parts are. All names, no secrets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,6 +22,15 @@ pub struct Settings {
     pub database: Database,
     /// The cluster's name service.
     pub dns: Dns,
+    /// The OpenID Connect issuer (Discovery 1.0) for clerks and citizens; https only.
+    #[serde(default, deserialize_with = "https_url")]
+    pub issuer: Option<Url>,
+    /// Where modules that call a payment provider or the issuer may connect to.
+    #[serde(default)]
+    pub outbound: Outbound,
+    /// Authorities (PEM) that modules trust beside the public ones.
+    #[serde(default, deserialize_with = "certificates")]
+    pub authorities: Option<String>,
     /// How often everything is looked at again without an event, in seconds.
     #[serde(default = "default_resync_seconds")]
     pub resync_seconds: u32,
@@ -76,6 +86,82 @@ pub struct Dns {
     pub pod_labels: BTreeMap<String, String>,
 }
 
+/// The world outside of the cluster, as far as modules may reach it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outbound {
+    /// Blocks of addresses.
+    pub egress: Vec<Block>,
+    /// TCP ports.
+    pub ports: Vec<u16>,
+}
+
+/// A block of addresses with holes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Block {
+    /// CIDR notation (RFC 4632, RFC 4291).
+    pub cidr: String,
+    /// Parts of it that stay closed.
+    #[serde(default)]
+    pub except: Vec<String>,
+}
+
+/// What is no public address of IPv4 (RFC 6890, RFC 5771): this host, private networks, carriers'
+/// networks, loopback, link-local with the clouds' metadata services, protocol assignments, benchmarks,
+/// multicast and reserved.
+const NOT_PUBLIC_IPV4: [&str; 11] = [
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "224.0.0.0/4",
+    "240.0.0.0/4",
+];
+/// The public addresses of IPv6 (RFC 4291, section 2.5.4): unique local, link-local and all the rest lie beside it.
+const GLOBAL_IPV6: &str = "2000::/3";
+/// Parts of it that lead to addresses of IPv4, private ones included: Teredo (RFC 4380), 6to4 (RFC 3056).
+const TUNNELS_IPV6: [&str; 2] = ["2001::/32", "2002::/16"];
+
+impl Default for Outbound {
+    /// HTTPS to the public internet.
+    fn default() -> Self {
+        let block = |cidr: &str, except: &[&str]| Block {
+            cidr: cidr.to_owned(),
+            except: except.iter().map(|part| (*part).to_owned()).collect(),
+        };
+        Self {
+            egress: vec![block("0.0.0.0/0", &NOT_PUBLIC_IPV4), block(GLOBAL_IPV6, &TUNNELS_IPV6)],
+            ports: vec![443],
+        }
+    }
+}
+
+fn https_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
+    let url = Option::<Url>::deserialize(deserializer)?;
+    match url {
+        Some(url) if url.scheme() != "https" => {
+            Err(serde::de::Error::custom(format!("issuer {url} must be an https URL")))
+        }
+        url => Ok(url),
+    }
+}
+
+fn certificates<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let pem = Option::<String>::deserialize(deserializer)?;
+    match pem {
+        Some(pem) if !pem.contains("-----BEGIN CERTIFICATE-----") => {
+            Err(serde::de::Error::custom("authorities must be certificates in PEM"))
+        }
+        pem => Ok(pem),
+    }
+}
+
 fn default_resync_seconds() -> u32 {
     300
 }
@@ -116,6 +202,9 @@ impl Default for Settings {
                 namespace: "kube-system".into(),
                 pod_labels: [("k8s-app".to_owned(), "kube-dns".to_owned())].into(),
             },
+            issuer: None,
+            outbound: Outbound::default(),
+            authorities: None,
             resync_seconds: default_resync_seconds(),
         }
     }
@@ -133,5 +222,30 @@ impl Settings {
     /// How often everything is looked at again without an event.
     pub fn resync(&self) -> Duration {
         Duration::from_secs(self.resync_seconds.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REST: &str = "operator: {namespace: a, serviceAccount: b}\ngateway: {namespace: a, name: b, domains: [c]}\ndatabase: {egress: [{cidr: 192.0.2.1/32}], port: 5432}\ndns: {namespace: a, podLabels: {b: c}}\n";
+
+    fn with(line: &str) -> Result<Settings, String> {
+        serde_saphyr::from_str(&format!("{REST}{line}\n")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn modules_reach_the_public_internet_unless_state_it_says_otherwise() {
+        assert_eq!(with("").unwrap().outbound, Outbound::default());
+        let own = with("outbound: {egress: [{cidr: 203.0.113.0/24}], ports: [443, 8443]}").unwrap().outbound;
+        assert_eq!((own.egress[0].except.len(), own.ports), (0, vec![443, 8443]));
+    }
+
+    #[test]
+    fn an_issuer_without_https_and_authorities_without_a_certificate_are_refused() {
+        assert!(with("issuer: https://login.land.example/realms/bund").unwrap().issuer.is_some());
+        assert!(with("issuer: http://login.land.example").unwrap_err().contains("https"));
+        assert!(with("authorities: none").unwrap_err().contains("PEM"));
     }
 }

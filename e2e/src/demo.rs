@@ -18,7 +18,7 @@ use kube::{
 use tokio::time::sleep;
 use url::Url;
 
-use crate::{apply, images, install, payment, process, progress::Progress, target::Target};
+use crate::{apply, images, install, payment, process, progress::Progress, target::Target, token};
 
 const READY_LIMIT: Duration = Duration::from_secs(300);
 
@@ -37,7 +37,8 @@ pub async fn run(target: &Target) -> Result<()> {
     let first = towns.iter().find_map(|town| Some((town, town.module.as_ref()?)));
     let (town, module) = first.context("no town of manifests/kreis-borken has a module")?;
     let citizen = target.citizen()?;
-    let pay = payment::pay(&citizen, module, &town.ars);
+    let token = token::keep(&client, &town.namespace()).await?;
+    let pay = payment::pay(&citizen, module, &town.ars, &token);
     let paid = progress.step(&format!("paying a fee in {}", town.title), pay).await?;
     println!("\n{}", table(&towns));
     println!("Paid: {:.2} EUR in {}, transaction {}", paid.amount, town.title, paid.transaction);
@@ -59,8 +60,16 @@ pub async fn admit(progress: &mut Progress, client: &Client) -> Result<()> {
         let now = RefCell::default();
         let work = async {
             for file in &files {
-                let applied = apply::text(client, &fs::read_to_string(file)?).await;
-                applied.with_context(|| file.display().to_string())?;
+                let take_up = async {
+                    let text = fs::read_to_string(file)?;
+                    let object: DynamicObject = serde_saphyr::from_str(&text)?;
+                    // Only what lies in a town's namespace names a Secret of the town.
+                    if let Some(namespace) = object.namespace() {
+                        token::keep(client, &namespace).await?;
+                    }
+                    apply::text(client, &text).await
+                };
+                take_up.await.with_context(|| file.display().to_string())?;
             }
             all_ready(client, kind, files.len(), &now).await
         };
@@ -107,6 +116,12 @@ struct Town {
     module: Option<Url>,
 }
 
+impl Town {
+    fn namespace(&self) -> String {
+        format!("mun-{}", self.name)
+    }
+}
+
 async fn towns(client: &Client) -> Result<Vec<Town>> {
     let modules = objects(client, "ServiceModule").list(&ListParams::default()).await?.items;
     let url_in = |namespace: &str| {
@@ -139,16 +154,17 @@ fn table(towns: &[Town]) -> String {
 }
 
 fn next(target: &Target, town: &Town, module: &Url) -> String {
-    let Town { name, ars, .. } = town;
+    let (namespace, ars) = (town.namespace(), &town.ars);
     let status = module.join(&format!("status/rathaus-demo/{ars}"));
     let curl = status.map(|url| target.curl(&url)).unwrap_or_default();
     format!(
         "Try next:
   export KUBECONFIG={}
   kubectl get mun,mc,sm -A
-  kubectl -n mun-{name} describe sm e-payment
-  kubectl -n mun-{name} get all,networkpolicies,httproutes
-  {curl}
+  kubectl -n {namespace} describe sm e-payment
+  kubectl -n {namespace} get all,networkpolicies,httproutes
+  TOKEN=$(kubectl -n {namespace} get secret online-dienste -o jsonpath='{{.data.token}}' | base64 -d)
+  {curl} -H \"Authorization: Bearer $TOKEN\"
   cargo xtask down
 ",
         target.kubeconfig().display()

@@ -4,6 +4,7 @@
 //! Installs rathaus in a cluster as state IT would: namespace, database Secret, Helm chart, catalogue.
 
 use std::{
+    ffi::OsStr,
     fs,
     path::{Path, PathBuf},
     time::Duration,
@@ -17,7 +18,7 @@ use tokio::process::Command;
 use crate::{
     apply, command, database,
     images::{Image, REPOSITORY, named},
-    paths, pki,
+    node, paths, pki,
     target::Target,
     tools::Tools,
 };
@@ -79,8 +80,17 @@ async fn helm(target: &Target, tools: &Tools, operator: &Image) -> Result<()> {
     let mut helm = Command::new(tools.path("helm")?);
     helm.args(["upgrade", "--install", "rathaus"]).arg(chart());
     helm.args(["--namespace", NAMESPACE, "--kubeconfig"]).arg(target.kubeconfig());
-    if let Target::Named { values: Some(values), .. } = target {
-        helm.arg("--values").arg(values);
+    match target {
+        // What towns call out here lies behind the local gateway, whose authority is this machine's.
+        Target::Local => {
+            let outbound = json!({"egress": [{"cidr": format!("{}/32", node::HOST)}], "ports": [443]});
+            helm.arg("--set-json").arg(format!("settings.outbound={outbound}"));
+            helm.arg("--set-file");
+            helm.arg(format!("settings.authorities={}", pki::certificate_file("ca").display()));
+        }
+        Target::Named { values, .. } => {
+            helm.args(values.iter().flat_map(|values| [OsStr::new("--values"), values.as_os_str()]));
+        }
     }
     helm.arg("--set").arg(format!("image.name={}", target.repository(operator)));
     helm.arg("--set").arg(format!("image.digest={}", operator.digest));

@@ -27,5 +27,6 @@ pub mod prerequisites;
 pub mod process;
 pub mod progress;
 pub mod target;
+pub mod token;
 pub mod tools;
 mod watch;

@@ -28,15 +28,16 @@ pub struct Paid {
     pub amount: f64,
 }
 
-/// Pays a fee at the e-payment module whose public URL is `module`, to the authority `end_point` (an ARS or AGS).
+/// Pays a fee at the e-payment module whose public URL is `module`, to the authority `end_point` (an ARS or AGS),
+/// as the client that `token` belongs to.
 ///
 /// # Errors
 /// A step is answered otherwise than the standard says; the message holds the answer.
-pub async fn pay(client: &Client, module: &Url, end_point: &str) -> Result<Paid> {
+pub async fn pay(client: &Client, module: &Url, end_point: &str, token: &str) -> Result<Paid> {
     let amount = 28.80;
     let request = format!("demo-{}", Alphanumeric.sample_string(&mut rand::rng(), 12));
     let create = module.join(&format!("paymenttransaction/rathaus-demo/{end_point}"))?;
-    let created = client.post(create).json(&fee(&request, amount)).send().await?;
+    let created = client.post(create).bearer_auth(token).json(&fee(&request, amount)).send().await?;
     let created = json_of(created).await.context("creating the payment")?;
     let information = &created["paymentInformation"];
     let transaction = text(information, "transactionId")?;
@@ -45,7 +46,7 @@ pub async fn pay(client: &Client, module: &Url, end_point: &str) -> Result<Paid>
     let status = module.join(&format!("paymenttransaction/rathaus-demo/{end_point}/{transaction}"))?;
     let deadline = Instant::now() + LIMIT;
     loop {
-        let answer = client.get(status.clone()).send().await?;
+        let answer = client.get(status.clone()).bearer_auth(token).send().await?;
         let now = json_of(answer).await.context("asking how it went")?;
         match text(&now["paymentInformation"], "status")?.as_str() {
             "PAYED" => return Ok(Paid { transaction, amount }),

@@ -14,11 +14,16 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt;
 
 pub mod conditions;
+mod e_payment;
 mod http_route;
 mod module_class;
 mod municipality;
 mod service_module;
 
+pub use e_payment::{
+    Authentication, AuthenticationType, CheckDigit, Clerks, Client, EPayment, EndPoint, GiroCheckout,
+    Provider, ProviderType, Receipts, XBezahldienste,
+};
 pub use http_route::{
     BackendRef, HTTPRoute, HTTPRouteSpec, HTTPRouteStatus, ParentRef, ParentStatus, RouteRule,
 };
@@ -30,9 +35,7 @@ pub use municipality::{
     Administrator, AdministratorKind, Contact, DeletionPolicy, Legal, ModuleCount, Municipality,
     MunicipalitySpec, MunicipalityStatus, Quota,
 };
-pub use service_module::{
-    EPayment, Provider, ProviderType, ServiceModule, ServiceModuleSpec, ServiceModuleStatus,
-};
+pub use service_module::{ServiceModule, ServiceModuleSpec, ServiceModuleStatus};
 
 /// The API group of the three kinds.
 pub const GROUP: &str = "rathaus.dev";

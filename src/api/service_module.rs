@@ -5,8 +5,9 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::EPayment;
 
 /// A component that a municipality opted in to; written by the municipality.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -51,28 +52,6 @@ pub struct ServiceModuleSpec {
     /// Configuration of an e-payment module.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub e_payment: Option<EPayment>,
-}
-
-/// Configuration of an e-payment module.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-pub struct EPayment {
-    /// Who moves the money.
-    pub provider: Provider,
-}
-
-/// A payment provider.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-pub struct Provider {
-    /// Which one.
-    #[serde(rename = "type")]
-    pub provider_type: ProviderType,
-}
-
-/// The payment providers that an e-payment module can use.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProviderType {
-    /// The module's own pay page, on which one confirms or cancels; no money moves.
-    Sandbox,
 }
 
 /// What the operator last saw and did.

@@ -35,7 +35,8 @@ enum Command {
     Crds,
     /// Print what the operator would apply for objects in files, without a cluster.
     ///
-    /// Passwords are made by the operator and shown as a placeholder; UIDs are given by the API server.
+    /// What the operator makes (passwords) or the API server knows (UIDs, how tokens are signed) is shown as a
+    /// placeholder. Secrets that a town names are not looked for.
     Render(render::Args),
     /// Show all municipalities of a live cluster, with reasons.
     Status,

@@ -8,10 +8,12 @@ use anyhow::{Context, bail};
 use kube::ResourceExt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use crate::api::conditions::READY;
 use crate::api::{ModuleClass, Municipality, ServiceModule};
-use crate::desired::{self, Object, module::DatabaseAccess};
+use crate::desired::module::{DatabaseAccess, Surroundings, TokenAuthority};
+use crate::desired::{self, Object};
 use crate::settings::Settings;
 use crate::tenant::{self, TownName, Verdict, World};
 
@@ -86,9 +88,9 @@ pub fn render(files: &[PathBuf], settings: &Settings) -> anyhow::Result<Rendered
             .and_then(resolve);
         let siblings: Vec<_> = world.modules.iter().filter(|m| m.namespace() == raw.namespace()).collect();
         let class = world.classes.iter().find(|class| class.name_any() == raw.spec.class);
-        match tenant::resolve_module(raw, World { town, class, siblings: &siblings }) {
+        match tenant::resolve_module(raw, World { town, class, siblings: &siblings }, settings) {
             Ok(module) => {
-                let plan = desired::module::plan(&module, &placeholder(), true, settings);
+                let plan = desired::module::plan(&module, &placeholders(), settings);
                 rendered.objects.extend(plan.into_objects());
             }
             Err(verdict) => {
@@ -99,9 +101,16 @@ pub fn render(files: &[PathBuf], settings: &Settings) -> anyhow::Result<Rendered
     Ok(rendered)
 }
 
-/// Stands for what the operator makes at the database server.
-fn placeholder() -> DatabaseAccess {
-    DatabaseAccess { url: "postgres://made-by-the-operator".to_owned(), ca: None }
+/// Stand for what the operator makes at the database server, and what only the API server knows.
+fn placeholders() -> Surroundings {
+    Surroundings {
+        database: DatabaseAccess { url: "postgres://made-by-the-operator".to_owned(), ca: None },
+        authority: Some(TokenAuthority {
+            issuer: "https://known-to-the-api-server.invalid".to_owned(),
+            keys: json!({ "keys": [] }),
+        }),
+        routed: true,
+    }
 }
 
 fn read(files: &[PathBuf]) -> anyhow::Result<Documents> {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use futures::future::try_join_all;
-use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
 use kube::api::{DynamicObject, ListParams, TypeMeta};
 use kube::{Api, Client, Resource, ResourceExt};
 
@@ -51,6 +51,14 @@ pub async fn namespace(client: &Client, name: &str) -> Result<Option<Namespace>,
         .get_opt(name)
         .await
         .map_err(Error::of(format!("read namespace {name}")))
+}
+
+/// A Secret that a town made, if it is there.
+pub async fn secret(client: &Client, namespace: &str, name: &str) -> Result<Option<Secret>, Error> {
+    Api::<Secret>::namespaced(client.clone(), namespace)
+        .get_opt(name)
+        .await
+        .map_err(Error::of(format!("read Secret {name} in {namespace}")))
 }
 
 /// A module's pods.

@@ -10,8 +10,10 @@ pub mod database;
 mod drift;
 mod error;
 mod lifecycle;
+mod tokens;
 
 pub use apply::{Applied, apply, delete_namespace, one, prune};
-pub use children::{Children, children_of_module, children_of_town, namespace, pods};
+pub use children::{Children, children_of_module, children_of_town, namespace, pods, secret};
 pub use error::Error;
 pub use lifecycle::{FINALIZER, add_finalizer, is_terminating_crd, remove_finalizer, write_status};
+pub use tokens::token_authority;

@@ -2,16 +2,27 @@
 // SPDX-License-Identifier: EUPL-1.2
 
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
-use super::module::DatabaseAccess;
+use super::module::{DatabaseAccess, Surroundings, TokenAuthority};
 use super::*;
 use crate::api::{ModuleClass, Municipality, ServiceModule};
-use crate::fixtures::{ahaus, e_payment, e_payment_class, module, town};
+use crate::fixtures::{ahaus, e_payment, e_payment_class, full_block, module, settings, town};
 use crate::settings::Settings;
 use crate::tenant::{World, resolve_module, resolve_town};
 
-fn access() -> DatabaseAccess {
-    DatabaseAccess { url: "postgres://u:p@db.example/d".to_owned(), ca: Some("PEM".to_owned()) }
+fn around() -> Surroundings {
+    Surroundings {
+        database: DatabaseAccess {
+            url: "postgres://u:p@db.example/d".to_owned(),
+            ca: Some("PEM".to_owned()),
+        },
+        authority: Some(TokenAuthority {
+            issuer: "https://kubernetes.default.svc".to_owned(),
+            keys: json!({"keys": [{"kty": "EC", "kid": "k1"}]}),
+        }),
+        routed: true,
+    }
 }
 
 fn town_objects() -> Vec<Object> {
@@ -20,7 +31,13 @@ fn town_objects() -> Vec<Object> {
 }
 
 fn module_objects() -> Vec<Object> {
-    module::plan(&e_payment(), &access(), true, &Settings::default()).into_objects()
+    module::plan(&e_payment(), &around(), &settings()).into_objects()
+}
+
+/// One of the objects, as it goes over the wire.
+fn planned(module: &crate::tenant::Module, around: &Surroundings, kind: Kind) -> Value {
+    let objects = module::plan(module, around, &settings()).into_objects();
+    objects.iter().find(|object| object.kind() == kind).unwrap().to_json().unwrap()
 }
 
 /// Every object whole, one snapshot for each: a change of a builder is a visible difference.
@@ -33,40 +50,108 @@ fn invariant_10_every_object_is_as_its_snapshot_says() {
 }
 
 #[test]
-fn a_changed_configuration_or_password_rolls_the_pods() {
-    let checksum = |access: &DatabaseAccess, module: &crate::tenant::Module| {
-        let objects = module::plan(module, access, true, &Settings::default()).into_objects();
-        let deployment =
-            objects.iter().find(|object| object.kind() == Kind::Deployment).unwrap().to_json().unwrap();
+fn a_changed_configuration_password_or_signing_key_rolls_the_pods() {
+    let checksum = |module: &crate::tenant::Module, around: &Surroundings| {
+        let deployment = planned(module, around, Kind::Deployment);
         deployment["spec"]["template"]["metadata"]["annotations"]["rathaus.dev/config-checksum"].clone()
     };
-    let (same, module) = (access(), e_payment());
+    let module = e_payment();
+    let before = checksum(&module, &around());
+    assert_eq!(before, checksum(&module, &around()));
     let mut renamed = module.clone();
     renamed.town.display_name = "Stadt Anders".to_owned();
-    assert_eq!(checksum(&same, &module), checksum(&access(), &module));
-    assert_ne!(checksum(&same, &module), checksum(&same, &renamed));
-    assert_ne!(
-        checksum(&same, &module),
-        checksum(&DatabaseAccess { url: "postgres://other".into(), ca: None }, &module)
-    );
+    assert_ne!(before, checksum(&renamed, &around()));
+    let mut other = around();
+    other.database.url = "postgres://other".to_owned();
+    assert_ne!(before, checksum(&module, &other));
+    let mut other = around();
+    other.authority.as_mut().unwrap().keys = json!({"keys": []});
+    assert_ne!(before, checksum(&module, &other));
 }
 
 #[test]
 fn citizens_come_only_once_the_pods_have_been_available() {
     let kinds = |routed| {
-        let objects = module::plan(&e_payment(), &access(), routed, &Settings::default()).into_objects();
+        let around = Surroundings { routed, ..around() };
+        let objects = module::plan(&e_payment(), &around, &settings()).into_objects();
         objects.iter().map(Object::kind).collect::<Vec<_>>()
     };
     assert!(!kinds(false).contains(&Kind::HTTPRoute));
     assert_eq!(kinds(true).last(), Some(&Kind::HTTPRoute));
 }
 
+/// The e-payment of Ahaus with another block.
+fn e_payment_with(change: impl Fn(&mut rathaus_contract::EPayment)) -> crate::tenant::Module {
+    let mut module = e_payment();
+    let crate::tenant::Configuration::EPayment(block) = &mut module.configuration;
+    change(block);
+    module
+}
+
+#[test]
+fn a_module_leaves_the_cluster_only_to_pay_or_to_log_in() {
+    let ways_out = |module: &crate::tenant::Module| {
+        let policy = planned(module, &around(), Kind::NetworkPolicy);
+        policy["spec"]["egress"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|rule| rule["ports"][0]["port"] == 443)
+            .count()
+    };
+    assert_eq!(ways_out(&e_payment()), 1);
+    let sandbox =
+        |block: &mut rathaus_contract::EPayment| block.provider = rathaus_contract::Provider::Sandbox;
+    assert_eq!(ways_out(&e_payment_with(sandbox)), 1, "clerks log in at the issuer");
+    let closed = e_payment_with(|block| (sandbox(block), block.clerks = None).0);
+    assert_eq!(ways_out(&closed), 0);
+}
+
+#[test]
+fn only_the_service_gets_the_towns_secrets_and_only_the_keys_that_it_reads() {
+    let pod = planned(&e_payment(), &around(), Kind::Deployment)["spec"]["template"]["spec"].clone();
+    let mounted = |container: &Value| container["volumeMounts"].as_array().unwrap().len();
+    assert_eq!((mounted(&pod["initContainers"][0]), mounted(&pod["containers"][0])), (2, 4));
+    let files: Vec<String> = pod["volumes"][2]["projected"]["sources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|source| source["secret"]["items"].as_array().unwrap())
+        .map(|item| item["path"].as_str().unwrap().to_owned())
+        .collect();
+    let expected = [
+        "epay-credentials/password",
+        "epay-credentials/username",
+        "kasse-oidc/client-secret",
+        "parkportal/token",
+    ];
+    assert_eq!(files, expected);
+}
+
+#[test]
+fn callers_prove_who_they_are_by_tokens_made_for_this_module() {
+    let told = |module: &crate::tenant::Module| {
+        let config = planned(module, &around(), Kind::ConfigMap);
+        serde_json::from_str::<Value>(config["data"]["module.json"].as_str().unwrap()).unwrap()
+    };
+    let callers = told(&e_payment())["callers"].clone();
+    assert_eq!(callers["audience"], "http://e-payment.mun-ahaus.svc");
+    assert_eq!(callers["subjects"], json!({"form": "system:serviceaccount:mun-ahaus:form"}));
+    // What the caller is given is made for the address that it is told.
+    let pod = planned(&e_payment(), &around(), Kind::Deployment)["spec"]["template"]["spec"].clone();
+    let token = &pod["volumes"][3]["projected"]["sources"][0]["serviceAccountToken"];
+    assert_eq!(token["audience"], "http://mailbox.mun-ahaus.svc");
+    let mut alone = e_payment();
+    alone.callers.clear();
+    assert_eq!(told(&alone).get("callers"), None);
+}
+
 const NAME: &str = "[a-z]([-a-z0-9]{0,18}[a-z0-9])?";
 
 fn specs() -> impl Strategy<Value = (Municipality, ModuleClass, ServiceModule)> {
     let town = (NAME, "0[1-9][0-9]{10}", "\\PC{1,100}", NAME);
-    (town, NAME, "\\PC{1,63}", 1..10i32).prop_map(
-        |((town, ars, display, admin), name, class_name, replicas)| {
+    (town, NAME, "\\PC{1,63}", 1..10i32, "[-.a-z0-9/]{1,20}").prop_map(
+        |((town, ars, display, admin), name, class_name, replicas, secret)| {
             let mut raw = ahaus();
             raw.metadata.name = Some(town.clone());
             (raw.spec.ars, raw.spec.display_name) = (ars, display);
@@ -78,6 +163,10 @@ fn specs() -> impl Strategy<Value = (Municipality, ModuleClass, ServiceModule)> 
             class.spec.offered_to = None;
             let mut sm = module(&name, &[]);
             sm.metadata.namespace = Some(format!("mun-{town}"));
+            let mut block = full_block();
+            block.clients.truncate(1);
+            block.clients[0].secret = Some(secret);
+            sm.spec.e_payment = Some(block);
             (raw, class, sm)
         },
     )
@@ -86,7 +175,7 @@ fn specs() -> impl Strategy<Value = (Municipality, ModuleClass, ServiceModule)> 
 proptest! {
     #[test]
     fn invariant_2_every_planned_object_lies_in_the_towns_own_namespace((raw, class, sm) in specs()) {
-        let settings = Settings::default();
+        let settings = settings();
         let town = resolve_town(&raw, [], &settings);
         prop_assume!(town.is_ok());
         let town = town.unwrap();
@@ -94,8 +183,8 @@ proptest! {
         let waves = town::plan(&town, &settings).into_waves();
         let mut objects: Vec<Object> = [waves.namespace, waves.operator, waves.administrators].into();
         objects.extend(waves.isolation);
-        if let Ok(module) = resolve_module(&sm, World { town: Ok(town), class: Some(&class), siblings: &[&sm] }) {
-            objects.extend(module::plan(&module, &access(), true, &settings).into_objects());
+        if let Ok(module) = resolve_module(&sm, World { town: Ok(town), class: Some(&class), siblings: &[&sm] }, &settings) {
+            objects.extend(module::plan(&module, &around(), &settings).into_objects());
         }
         for object in &objects {
             prop_assert!(KINDS.contains(&object.kind()));

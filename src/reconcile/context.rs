@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -16,7 +16,8 @@ use kube::runtime::reflector::Store;
 use super::Guarded;
 use crate::api::conditions::READY;
 use crate::api::{ModuleClass, Municipality, ServiceModule};
-use crate::cluster::database::Server;
+use crate::cluster::{self, database::Server};
+use crate::desired::module::TokenAuthority;
 use crate::serve::Metrics;
 use crate::settings::Settings;
 use crate::status::{Outcome, Report, Step, announcements};
@@ -42,6 +43,8 @@ pub struct Context {
     /// All ServiceModules.
     pub modules: Store<Guarded<ServiceModule>>,
     recorder: Recorder,
+    /// How tokens are signed, and when that was asked.
+    authority: tokio::sync::Mutex<Option<(Instant, TokenAuthority)>>,
     /// Failures in a row, by object; retry slows down with them.
     pub(super) failures: Mutex<HashMap<String, u32>>,
 }
@@ -68,6 +71,7 @@ impl Context {
             classes,
             modules,
             recorder,
+            authority: tokio::sync::Mutex::default(),
             failures: Mutex::default(),
         }
     }
@@ -78,6 +82,19 @@ impl Context {
         let _ = self.towns.wait_until_ready().await;
         let _ = self.classes.wait_until_ready().await;
         let _ = self.modules.wait_until_ready().await;
+    }
+
+    /// How the API server signs the tokens of ServiceAccounts; asked once in each resync period.
+    pub(super) async fn token_authority(&self) -> Result<TokenAuthority, cluster::Error> {
+        let mut known = self.authority.lock().await;
+        if let Some((asked, authority)) = known.as_ref()
+            && asked.elapsed() < self.settings.resync()
+        {
+            return Ok(authority.clone());
+        }
+        let authority = cluster::token_authority(&self.client).await?;
+        *known = Some((Instant::now(), authority.clone()));
+        Ok(authority)
     }
 
     /// Runs one reconcile within its time.

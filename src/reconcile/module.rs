@@ -19,7 +19,7 @@ use super::{Guarded, retry, town};
 use crate::api::conditions::{CLASS_ACCEPTED, DATABASE_READY, DEPLOYED, ISOLATED, OF_SERVICE_MODULE, READY};
 use crate::api::{DeletionPolicy, Municipality, ServiceModule, ServiceModuleStatus};
 use crate::cluster::{self, Applied, Children, FINALIZER};
-use crate::desired::{self, Kind};
+use crate::desired::{self, Kind, module::Surroundings};
 use crate::status::{self, Outcome, Report, Step};
 use crate::tenant::{self, Module, NamespaceClaim, Town, TownName, Verdict, World};
 
@@ -93,17 +93,19 @@ async fn pipeline(
     let children = cluster::children_of_module(&ctx.client, &namespace, module.name.as_str())
         .await
         .map_err(at(DEPLOYED))?;
-    let access = ctx.server.ensure(&module, known_url(&children).as_deref()).await;
-    let access = access.map_err(|error| Step::failed(DATABASE_READY, &error.into()))?;
-    let database = module.name.database(&module.town.name);
-    steps.push(Step::ready(
-        DATABASE_READY,
-        "Provisioned",
-        format!("database {database} with a role of its own"),
-    ));
+    let database = ctx.server.ensure(&module, known_url(&children).as_deref()).await;
+    let database = database.map_err(|error| Step::failed(DATABASE_READY, &error.into()))?;
+    let name = module.name.database(&module.town.name);
+    steps.push(Step::ready(DATABASE_READY, "Provisioned", format!("database {name} with a role of its own")));
 
+    secrets_are_there(&module, ctx).await?;
+    let authority = match module.callers.is_empty() {
+        true => None,
+        false => Some(ctx.token_authority().await.map_err(at(DEPLOYED))?),
+    };
+    let around = Surroundings { database, authority, routed: was_available(&children) };
     let mut applied = Applied::default();
-    let plan = desired::module::plan(&module, &access, was_available(&children), &ctx.settings);
+    let plan = desired::module::plan(&module, &around, &ctx.settings);
     cluster::apply(&ctx.client, plan.into_objects(), &children, &mut applied).await.map_err(at(DEPLOYED))?;
     cluster::prune(&ctx.client, &children, &applied).await.map_err(at(DEPLOYED))?;
     let pods = match applied.one::<Deployment>(Kind::Deployment) {
@@ -112,6 +114,18 @@ async fn pipeline(
     };
     steps.extend(status::judge_module(&applied, &pods));
     *made_from = Some(module);
+    Ok(())
+}
+
+/// Looks into the Secrets that the town names before anything is changed: pods would wait for one that
+/// is missing, and say so nowhere that the town looks. What runs keeps running.
+async fn secrets_are_there(module: &Module, ctx: &Context) -> Result<(), Step> {
+    let namespace = module.town.name.namespace();
+    for named in module.configuration.secrets() {
+        let found = cluster::secret(&ctx.client, &namespace, &named.name).await;
+        let found = found.map_err(|error| Step::failed(DEPLOYED, &error))?;
+        named.judge(&namespace, found.as_ref())?;
+    }
     Ok(())
 }
 
@@ -148,7 +162,7 @@ fn resolve(raw: &ServiceModule, town: Result<Town, Verdict>, ctx: &Context) -> R
         .filter(|module| module.namespace() == raw.namespace())
         .collect();
     let class = class.as_ref().and_then(|class| class.0.as_ref().ok());
-    tenant::resolve_module(raw, World { town, class, siblings: &siblings })
+    tenant::resolve_module(raw, World { town, class, siblings: &siblings }, &ctx.settings)
 }
 
 /// The database URL that the module's Secret holds.

@@ -9,11 +9,14 @@ use kube::ResourceExt;
 use url::Url;
 
 use super::class::{self, Class};
+use super::e_payment::{self, Place};
 use super::names::ModuleName;
+use super::secrets::{self, NamedSecret};
 use super::town::Town;
 use super::verdict::Verdict;
 use crate::api::conditions::CLASS_ACCEPTED;
 use crate::api::{self, ContractType, ModuleClass, ServiceModule};
+use crate::settings::Settings;
 
 /// A module that can be provisioned.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +33,8 @@ pub struct Module {
     pub plan: api::Plan,
     /// Where citizens reach it.
     pub public_url: Url,
+    /// Where siblings reach it.
+    pub cluster_url: Url,
     /// Siblings that it calls, and where.
     pub uses: BTreeMap<ModuleName, Url>,
     /// Siblings that call it.
@@ -42,7 +47,21 @@ pub struct Module {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Configuration {
     /// E-payment.
-    EPayment(api::EPayment),
+    EPayment(rathaus_contract::EPayment),
+}
+
+impl Configuration {
+    /// The Secrets of the town that the block names.
+    pub fn secrets(&self) -> Vec<NamedSecret> {
+        let Self::EPayment(block) = self;
+        secrets::named(block)
+    }
+
+    /// Whether the module must reach something outside of the cluster: a provider, or the issuer.
+    pub fn calls_out(&self) -> bool {
+        let Self::EPayment(block) = self;
+        block.provider != rathaus_contract::Provider::Sandbox || block.clerks.is_some()
+    }
 }
 
 /// What a ServiceModule is judged against.
@@ -56,7 +75,7 @@ pub struct World<'a> {
 }
 
 /// Checks a ServiceModule. Every verdict is about `ClassAccepted`: class, plan, block and place.
-pub fn resolve(raw: &ServiceModule, world: World<'_>) -> Result<Module, Verdict> {
+pub fn resolve(raw: &ServiceModule, world: World<'_>, settings: &Settings) -> Result<Module, Verdict> {
     let spec = &raw.spec;
     let name = ModuleName::parse(&raw.name_any())
         .map_err(|wrong| Verdict::invalid(CLASS_ACCEPTED, "NameInvalid", wrong))?;
@@ -92,7 +111,16 @@ pub fn resolve(raw: &ServiceModule, world: World<'_>) -> Result<Module, Verdict>
             ),
         ));
     }
-    let configuration = configuration(&class, spec)?;
+    let callers = world
+        .siblings
+        .iter()
+        .filter(|sibling| sibling.name_any() != name.as_str())
+        .filter(|sibling| sibling.spec.uses.iter().any(|used| used == name.as_str()))
+        .filter_map(|sibling| ModuleName::parse(&sibling.name_any()).ok())
+        .collect();
+    let place = Place { ars: &town.ars, callers: &callers, has_issuer: settings.issuer.is_some() };
+    let configuration = configuration(&class, spec, &place)?;
+    not_the_operators(&configuration, &name, world.siblings)?;
     let plan = class.plan(&spec.plan).cloned().ok_or_else(|| {
         Verdict::invalid(
             CLASS_ACCEPTED,
@@ -106,13 +134,8 @@ pub fn resolve(raw: &ServiceModule, world: World<'_>) -> Result<Module, Verdict>
         )
     })?;
     let public_url = parse_url(format!("https://{}", town.hostname.of_module(&name)))?;
+    let cluster_url = cluster_url(&name, &town)?;
     let uses = siblings_used(&name, &town, spec, world.siblings)?;
-    let callers = world
-        .siblings
-        .iter()
-        .filter(|sibling| sibling.spec.uses.iter().any(|used| used == name.as_str()))
-        .filter_map(|sibling| ModuleName::parse(&sibling.name_any()).ok())
-        .collect();
     Ok(Module {
         uid: raw.uid().unwrap_or_default(),
         name,
@@ -123,6 +146,7 @@ pub fn resolve(raw: &ServiceModule, world: World<'_>) -> Result<Module, Verdict>
         callers,
         configuration,
         public_url,
+        cluster_url,
     })
 }
 
@@ -141,15 +165,42 @@ fn within_limit(raw: &ServiceModule, town: &Town, siblings: &[&ServiceModule]) -
     Err(Verdict::refused(CLASS_ACCEPTED, "ModuleLimitReached", message))
 }
 
-fn configuration(class: &Class, spec: &api::ServiceModuleSpec) -> Result<Configuration, Verdict> {
+fn configuration(
+    class: &Class,
+    spec: &api::ServiceModuleSpec,
+    place: &Place<'_>,
+) -> Result<Configuration, Verdict> {
     match (class.contract_type, &spec.e_payment) {
-        (ContractType::EPayment, Some(block)) => Ok(Configuration::EPayment(block.clone())),
+        (ContractType::EPayment, Some(block)) => {
+            e_payment::resolve(block, place).map(Configuration::EPayment)
+        }
         (contract_type, _) => Err(Verdict::invalid(
             CLASS_ACCEPTED,
             "TypeMismatch",
             format!(
                 "class {} is of type {contract_type:?}, and the module's configuration block does not fit it; choose a class whose type fits the block",
                 class.name
+            ),
+        )),
+    }
+}
+
+/// Each module has a Secret of its own name, made by the operator: a town must not get at its content
+/// by naming it.
+fn not_the_operators(
+    configuration: &Configuration,
+    own: &ModuleName,
+    siblings: &[&ServiceModule],
+) -> Result<(), Verdict> {
+    let is_modules =
+        |name: &str| name == own.as_str() || siblings.iter().any(|sibling| sibling.name_any() == name);
+    match configuration.secrets().into_iter().find(|secret| is_modules(&secret.name)) {
+        None => Ok(()),
+        Some(NamedSecret { name, field, .. }) => Err(Verdict::invalid(
+            CLASS_ACCEPTED,
+            "SecretReserved",
+            format!(
+                "{field} names Secret {name:?}, and the operator keeps the database password of the module {name:?} in it; choose another name, such as {name}-credentials"
             ),
         )),
     }
@@ -170,10 +221,14 @@ fn siblings_used(
                 format!("spec.uses names {used:?}, which is no other module of this municipality; create it, or remove the name"),
             )
         })?;
-        let url = parse_url(format!("http://{used}.{}.svc", town.name.namespace()))?;
+        let url = cluster_url(&used, town)?;
         Ok((used, url))
     };
     spec.uses.iter().map(sibling).collect()
+}
+
+fn cluster_url(module: &ModuleName, town: &Town) -> Result<Url, Verdict> {
+    parse_url(format!("http://{module}.{}.svc", town.name.namespace()))
 }
 
 /// A DNS name can be well formed and yet no host of a URL: a label such as `xn--a` is bad Punycode.

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::api::{ContractType, Municipality, ServiceModule};
-use crate::fixtures::{ahaus, e_payment_class, module, municipality, town};
+use crate::api::{ContractType, EPayment, Municipality, ServiceModule};
+use crate::fixtures::{ahaus, e_payment_class, full_block, module, municipality, settings, town};
 use crate::settings::Settings;
 
 fn refusal(raw: &Municipality, others: &[Municipality]) -> Verdict {
@@ -97,7 +97,7 @@ fn invariant_3_labels_do_not_make_a_namespace_ours() {
 
 fn judge(raw: &ServiceModule, class: Option<&crate::api::ModuleClass>) -> Result<Module, Verdict> {
     let sibling = module("form", &["e-payment"]);
-    resolve_module(raw, World { town: Ok(town()), class, siblings: &[raw, &sibling] })
+    resolve_module(raw, World { town: Ok(town()), class, siblings: &[raw, &sibling] }, &settings())
 }
 
 #[test]
@@ -145,6 +145,7 @@ fn each_thing_that_can_be_wrong_with_a_module_has_its_reason() {
         resolve_module(
             raw,
             World { town: Ok(small.clone()), class: Some(&class), siblings: &[&first, &second] },
+            &settings(),
         )
     };
     assert!(limited(&first).is_ok(), "the older one stays");
@@ -161,14 +162,147 @@ fn each_thing_that_can_be_wrong_with_a_module_has_its_reason() {
         siblings: &[],
     };
     assert_verdict(
-        &resolve_module(&raw, homeless).unwrap_err(),
+        &resolve_module(&raw, homeless, &settings()).unwrap_err(),
         Cause::Waiting,
         "MunicipalityNotReady",
         "state IT",
     );
 }
 
+/// The e-payment of a town with a changed block, judged.
+fn judge_block(change: impl Fn(&mut EPayment)) -> Result<Module, Verdict> {
+    let mut raw = module("e-payment", &[]);
+    let block = raw.spec.e_payment.insert(full_block());
+    change(block);
+    judge(&raw, Some(&e_payment_class()))
+}
+
+#[test]
+fn a_town_that_names_no_end_point_has_one_with_its_ars() {
+    let module = judge(&module("e-payment", &[]), Some(&e_payment_class())).unwrap();
+    let Configuration::EPayment(block) = &module.configuration;
+    let [point] = block.end_points.as_slice() else { panic!("{block:?}") };
+    assert_eq!(
+        (point.id.as_str(), point.receipts.prefix.as_str(), point.receipts.length),
+        ("055540004004", "", 12)
+    );
+    assert_eq!((block.payer_data_days, module.configuration.calls_out()), (90, false));
+}
+
+#[test]
+fn a_full_block_is_told_in_the_words_of_the_contract() {
+    let module = judge_block(|_| {}).unwrap();
+    let Configuration::EPayment(block) = &module.configuration;
+    let Some(clerks) = &block.clerks else { panic!("{block:?}") };
+    assert_eq!((clerks.role_claim.as_str(), clerks.role.as_str()), ("groups", "kasse-ahaus"));
+    assert_eq!(block.clients[1].proof, rathaus_contract::Proof::Module("form".to_owned()));
+    let secrets: Vec<String> = module.configuration.secrets().into_iter().map(|secret| secret.name).collect();
+    assert_eq!(secrets, ["epay-credentials", "parkportal", "kasse-oidc"]);
+}
+
+#[test]
+fn each_thing_that_can_be_wrong_with_an_e_payment_block_has_its_reason() {
+    type Change = fn(&mut EPayment);
+    let wrong: [(Change, &str, &str); 14] = [
+        (|block| block.clients[1].module = Some("mailbox".into()), "CallerNotFound", "clients[forms].module"),
+        (|block| block.clients[0].end_points = vec!["elsewhere".into()], "EndPointUnknown", "stadtwerke"),
+        (
+            |block| block.clients[0].secret = Some("form".into()),
+            "SecretReserved",
+            "clients[parkportal].secret",
+        ),
+        (
+            |block| block.clerks.as_mut().unwrap().secret = "e-payment".into(),
+            "SecretReserved",
+            "clerks.secret",
+        ),
+        (|block| block.clients[0].secret = Some("../x".into()), "EPaymentInvalid", "../x"),
+        (
+            |block| block.clients[0].module = Some("form".into()),
+            "EPaymentInvalid",
+            "exactly one of secret and module",
+        ),
+        (
+            |block| (block.clients[1].module, block.clients[1].secret) = (None, Some("parkportal".into())),
+            "EPaymentInvalid",
+            "told apart",
+        ),
+        (|block| block.clients[0].originators.clear(), "EPaymentInvalid", "originatorId"),
+        (
+            |block| block.end_points[1].receipts.prefix = "AH".into(),
+            "ReceiptsOverlap",
+            "endPoints[stadtwerke].receipts.prefix",
+        ),
+        (|block| block.end_points[1].receipts.prefix = String::new(), "ReceiptsOverlap", "prefix of its own"),
+        (|block| block.end_points[0].receipts.length = 11, "EPaymentInvalid", "at least 6 places"),
+        (|block| block.payer_data_days = 0, "EPaymentInvalid", "payerDataDays"),
+        (
+            |block| block.provider.x_bezahldienste = None,
+            "EPaymentInvalid",
+            "block that fits type XBezahldienste",
+        ),
+        (
+            |block| block.provider.x_bezahldienste.as_mut().unwrap().url = "http://epay.land.example".into(),
+            "EPaymentInvalid",
+            "https",
+        ),
+    ];
+    for (change, reason, words) in wrong {
+        assert_verdict(&judge_block(change).unwrap_err(), Cause::Invalid, reason, words);
+    }
+    // Twelve places are enough for prefix, check digit and six.
+    assert!(judge_block(|block| block.end_points[0].receipts.length = 12).is_ok());
+}
+
+#[test]
+fn clerks_need_an_issuer() {
+    let mut raw = module("e-payment", &[]);
+    raw.spec.e_payment = Some(full_block());
+    raw.spec.e_payment.as_mut().unwrap().clients.clear();
+    let class = e_payment_class();
+    let world = World { town: Ok(town()), class: Some(&class), siblings: &[&raw] };
+    let verdict = resolve_module(&raw, world, &Settings::default()).unwrap_err();
+    assert_verdict(&verdict, Cause::Invalid, "IssuerMissing", "ask state IT");
+}
+
+#[test]
+fn a_secret_that_is_missing_or_unusable_is_told_with_the_line_that_makes_it() {
+    let secrets = judge_block(|_| {}).unwrap().configuration.secrets();
+    let [credentials, parkportal, _] = secrets.as_slice() else { panic!("{secrets:?}") };
+    let told = parkportal.judge("mun-ahaus", None).unwrap_err();
+    assert_verdict(
+        &told,
+        Cause::Waiting,
+        "SecretNotFound",
+        "create secret generic parkportal --from-file=token=/dev/stdin",
+    );
+    assert!(told.message.contains("spec.ePayment.clients[parkportal].secret"), "{}", told.message);
+
+    let secret =
+        |data: serde_json::Value| serde_json::from_value(json!({"stringData": {}, "data": data})).unwrap();
+    let whole = secret(json!({"username": "YQ==", "password": "c2VjcmV0"}));
+    assert_eq!(credentials.judge("mun-ahaus", Some(&whole)), Ok(()));
+    for (data, words) in [
+        (json!({"username": "YQ=="}), "has no key password"),
+        (json!({"username": "YQ==", "password": "c2VjcmV0Cg=="}), "an unusable key password"),
+    ] {
+        let told = credentials.judge("mun-ahaus", Some(&secret(data))).unwrap_err();
+        assert_verdict(&told, Cause::Invalid, "SecretIncomplete", words);
+        assert!(!told.message.contains("secret\n") && !told.message.contains("c2VjcmV0"), "{}", told.message);
+    }
+}
+
 proptest! {
+    #[test]
+    fn no_text_in_an_e_payment_block_panics_its_resolver(text in "\\PC{0,40}", number in any::<i32>()) {
+        let _ = judge_block(|block| {
+            block.clients[0].secret = Some(text.clone());
+            block.end_points[0].id = text.clone();
+            (block.end_points[1].receipts.prefix, block.end_points[1].receipts.length) = (text.clone(), number);
+            block.payer_data_days = number;
+        }).map_err(|verdict| verdict.message);
+    }
+
     #[test]
     fn no_spec_panics_a_resolver(name in "\\PC{0,60}", ars in "\\PC{0,14}", host in "\\PC{0,80}", class in "\\PC{0,20}", uses in proptest::collection::vec("\\PC{0,30}", 0..4)) {
         let raw = municipality(&name, &ars, &host);
@@ -177,7 +311,7 @@ proptest! {
         let mut asked = module(&name, &uses);
         asked.spec.class = class;
         let world = World { town, class: Some(&e_payment_class()), siblings: &[&asked] };
-        let _ = resolve_module(&asked, world).map(|module| module.public_url).map_err(|verdict| verdict.message);
+        let _ = resolve_module(&asked, world, &settings()).map(|module| module.public_url).map_err(|verdict| verdict.message);
         prop_assert_eq!(asked.name_any(), name);
     }
 }

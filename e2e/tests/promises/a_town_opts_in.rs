@@ -11,7 +11,7 @@ use kube::api::{ListParams, PostParams};
 use serde_json::json;
 
 use crate::client;
-use crate::support::{Town, eventually, json_of, service_module};
+use crate::support::{TOKEN, Town, eventually, json_of, service_module};
 
 #[tokio::test]
 async fn a_town_gets_a_namespace_with_walls_and_its_administrators() {
@@ -47,7 +47,7 @@ async fn one_object_becomes_a_component_that_answers_at_its_own_address() {
     assert!(status.image.unwrap().contains("@sha256:"));
 
     let url = "https://e-payment.opts-b.rathaus.example/status/parkausweis/055990102102";
-    let answer = cluster.citizen.get(url).send().await.unwrap();
+    let answer = cluster.citizen.get(url).bearer_auth(TOKEN).send().await.unwrap();
     assert_eq!(answer.status(), 200);
 
     eventually("the town counts its module", || async {
@@ -62,13 +62,7 @@ async fn one_object_becomes_a_component_that_answers_at_its_own_address() {
 async fn administrators_may_opt_in_and_touch_nothing_else() {
     let town = Town::admit(&client().await, "opts-c", "103").await;
     town.ready().await;
-    let kubeconfig = kube::config::Kubeconfig::read_from(crate::cluster().await.kubeconfig).unwrap();
-    let options = kube::config::KubeConfigOptions::default();
-    let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
-    config.auth_info.impersonate = Some("someone".to_owned());
-    config.auth_info.impersonate_groups =
-        Some(vec!["opts-c-it".to_owned(), "system:authenticated".to_owned()]);
-    let admin = Town { client: kube::Client::try_from(config).unwrap(), name: "opts-c".to_owned() };
+    let admin = town.as_administrator().await;
 
     admin.modules().list(&ListParams::default()).await.unwrap();
     let module = serde_json::from_value(service_module("opts-c", "e-payment")).unwrap();

@@ -4,13 +4,15 @@
 //! Promise: whatever is wrong gets its own reason and a sentence that says what to do, at the object
 //! that a person looks at, and clears when it is mended.
 
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Secret, Service};
 use kube::Api;
 use kube::api::PostParams;
 use rathaus::api::ModuleClass;
 use serde_json::{Value, json};
 
 use crate::client;
-use crate::support::{Town, delete, message, municipality, service_module};
+use crate::support::{TOKEN, Town, delete, message, municipality, service_module};
 
 fn told(module: &rathaus::api::ServiceModule, kind: &str) -> String {
     message(&module.status.as_ref().unwrap().conditions, kind)
@@ -104,6 +106,37 @@ async fn an_image_that_cannot_be_had_and_one_that_does_not_start_are_told_apart(
     for class in ["bad-image", "bad-start"] {
         delete(&classes, class).await;
     }
+    town.remove().await;
+}
+
+#[tokio::test]
+async fn a_secret_that_is_missing_or_unusable_is_told_and_clears_when_it_is_made() {
+    let town = Town::admit(&client().await, "bad-h", "207").await;
+    let secrets = town.api::<Secret>();
+    let mut module = service_module("bad-h", "e-payment");
+    module["spec"]["ePayment"]["clients"][0]["secret"] = "portal".into();
+    town.opt_in_with(module).await;
+    let module = town.module_says("e-payment", "Deployed", "False", "SecretNotFound").await;
+    let words = "kubectl -n mun-bad-h create secret generic portal --from-file=token=/dev/stdin";
+    assert!(told(&module, "Ready").contains(words), "{}", told(&module, "Ready"));
+
+    town.keep_secret("portal", json!({"token": "far-too-short"})).await;
+    let module = town.module_says("e-payment", "Deployed", "False", "SecretIncomplete").await;
+    assert!(!told(&module, "Ready").contains("far-too-short"), "{}", told(&module, "Ready"));
+
+    delete(&secrets, "portal").await;
+    town.keep_secret("portal", json!({"token": TOKEN})).await;
+    town.module_ready("e-payment").await;
+
+    // What runs keeps running without it.
+    delete(&secrets, "portal").await;
+    let look = json!({"metadata": {"annotations": {"look": "now"}}});
+    crate::support::merge(&town.api::<Service>(), "e-payment", look).await;
+    town.module_says("e-payment", "Deployed", "False", "SecretNotFound").await;
+    let deployment = town.api::<Deployment>().get("e-payment").await.unwrap();
+    assert_eq!(deployment.status.unwrap().available_replicas, Some(2));
+    town.keep_secret("portal", json!({"token": TOKEN})).await;
+    town.module_ready("e-payment").await;
     town.remove().await;
 }
 

@@ -10,7 +10,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 
 use crate::cluster;
-use crate::support::{Town, eventually};
+use crate::support::{TOKEN, Town, eventually};
 
 const DRIVER_PORT: u16 = 9515;
 
@@ -69,8 +69,17 @@ async fn a_citizen_pays_and_another_cancels_in_a_browser_without_javascript() {
             "items": [{"id": "1", "reference": "99108", "description": "Parkausweis", "taxRate": 0, "quantity": 1,
                 "totalNetAmount": 1028.80, "totalTaxAmount": 0.00, "singleNetAmount": 1028.80, "singleTaxAmount": 0.00}],
         });
-        let created: Value =
-            cluster.citizen.post(base).json(&payment).send().await.unwrap().json().await.unwrap();
+        let created: Value = cluster
+            .citizen
+            .post(base)
+            .bearer_auth(TOKEN)
+            .json(&payment)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
         let information = &created["paymentInformation"];
         browser.goto(information["transactionRedirectUrl"].as_str().unwrap()).await.unwrap();
 
@@ -96,8 +105,16 @@ async fn a_citizen_pays_and_another_cancels_in_a_browser_without_javascript() {
         .await;
 
         let id = information["transactionId"].as_str().unwrap();
-        let polled: Value =
-            cluster.citizen.get(format!("{base}/{id}")).send().await.unwrap().json().await.unwrap();
+        let polled: Value = cluster
+            .citizen
+            .get(format!("{base}/{id}"))
+            .bearer_auth(TOKEN)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
         assert_eq!(polled["paymentInformation"]["status"], outcome);
         assert_eq!(polled["paymentRequest"]["grosAmount"], 1028.80);
     }

@@ -8,7 +8,7 @@ use kube::Api;
 use kube::api::ListParams;
 use serde_json::{Value, json};
 
-use crate::support::{Town, delete, gone, municipality};
+use crate::support::{TOKEN, Town, delete, gone, municipality};
 use crate::{client, cluster};
 
 /// Databases and roles, with whether the role may log in, whose names start with the town's.
@@ -37,7 +37,7 @@ async fn retained_data_outlives_the_module_and_is_there_when_it_comes_back() {
     town.opt_in("e-payment").await;
     town.module_ready("e-payment").await;
     let base = "https://e-payment.del-a.rathaus.example/paymenttransaction/parkausweis/055990301301";
-    let answer = cluster.citizen.post(base).json(&payment("R-1")).send().await.unwrap();
+    let answer = cluster.citizen.post(base).bearer_auth(TOKEN).json(&payment("R-1")).send().await.unwrap();
     assert_eq!(answer.status(), 200);
     let transaction: Value = answer.json().await.unwrap();
     let id = transaction["paymentInformation"]["transactionId"].as_str().unwrap().to_owned();
@@ -49,7 +49,7 @@ async fn retained_data_outlives_the_module_and_is_there_when_it_comes_back() {
 
     town.opt_in("e-payment").await;
     town.module_ready("e-payment").await;
-    let answer = cluster.citizen.get(format!("{base}/{id}")).send().await.unwrap();
+    let answer = cluster.citizen.get(format!("{base}/{id}")).bearer_auth(TOKEN).send().await.unwrap();
     assert_eq!(answer.status(), 200);
     let found: Value = answer.json().await.unwrap();
     assert_eq!(found["paymentInformation"]["status"], "INITIAL");

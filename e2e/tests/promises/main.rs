@@ -15,6 +15,7 @@ mod drift_is_repaired;
 mod erased_definitions_erase_no_data;
 mod isolation_holds;
 mod killing_loses_nothing;
+mod no_cent_is_lost;
 mod nothing_foreign_is_touched;
 mod one_leads;
 mod one_never_delays_another;

@@ -7,7 +7,7 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
@@ -56,12 +56,18 @@ pub fn municipality(name: &str, number: &str) -> Value {
     })
 }
 
-/// A ServiceModule as a town writes it.
+/// What the online services of every town here prove by who they are.
+pub const TOKEN: &str = "the-promises-0123456789abcdef0123456789abcdef";
+
+/// A ServiceModule as a town writes it: its only end point is the town, its only client has [`TOKEN`].
 pub fn service_module(town: &str, name: &str) -> Value {
     json!({
         "apiVersion": "rathaus.dev/v1alpha1", "kind": "ServiceModule",
         "metadata": {"name": name, "namespace": format!("mun-{town}")},
-        "spec": {"class": "e-payment", "plan": "small", "ePayment": {"provider": {"type": "Sandbox"}}},
+        "spec": {"class": "e-payment", "plan": "small", "ePayment": {
+            "provider": {"type": "Sandbox"},
+            "clients": [{"name": "online-dienste", "secret": "online-dienste", "originators": ["parkausweis", "rathaus-demo"]}],
+        }},
     })
 }
 
@@ -113,11 +119,37 @@ impl Town {
     pub async fn opt_in_with(&self, object: Value) -> ServiceModule {
         let object: ServiceModule = serde_json::from_value(object).unwrap();
         let api = self.modules();
-        // The town's namespace may not be there yet.
+        self.keep_secret("online-dienste", json!({"token": TOKEN})).await;
         eventually("the API server takes the ServiceModule", || async {
             api.create(&PostParams::default(), &object).await.map_err(|error| error.to_string())
         })
         .await
+    }
+
+    /// Makes a Secret of the town, or leaves it as it is.
+    pub async fn keep_secret(&self, name: &str, content: Value) {
+        let secret = json!({"metadata": {"name": name}, "stringData": content});
+        let secret: Secret = serde_json::from_value(secret).unwrap();
+        let api = self.api::<Secret>();
+        // The town's namespace may not be there yet.
+        eventually("the API server takes the Secret", || async {
+            match api.create(&PostParams::default(), &secret).await {
+                Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
+                answer => answer.map(drop).map_err(|error| error.to_string()),
+            }
+        })
+        .await;
+    }
+
+    /// The same town, as one of its administrators sees it.
+    pub async fn as_administrator(&self) -> Self {
+        let kubeconfig = kube::config::Kubeconfig::read_from(crate::cluster().await.kubeconfig).unwrap();
+        let options = kube::config::KubeConfigOptions::default();
+        let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
+        config.auth_info.impersonate = Some("someone".to_owned());
+        let groups = [format!("{}-it", self.name), "system:authenticated".to_owned()];
+        config.auth_info.impersonate_groups = Some(groups.into());
+        Self { client: Client::try_from(config).unwrap(), name: self.name.clone() }
     }
 
     /// Changes the Municipality.

@@ -9,7 +9,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::json;
 
 use crate::cluster;
-use crate::support::{Town, eventually, merge};
+use crate::support::{TOKEN, Town, eventually, merge};
 
 /// Repair takes about a second when it is not suspended, as the same test shows.
 const LONG_ENOUGH: Duration = Duration::from_secs(15);
@@ -40,7 +40,8 @@ async fn invariant_8_suspended_means_untouched_and_goes_on_running() {
         tokio::time::sleep(LONG_ENOUGH).await;
         assert_eq!(replicas(&town).await, Some(1), "untouched");
         let url = "https://e-payment.susp-a.rathaus.example/status/parkausweis/055990971971";
-        assert_eq!(cluster.citizen.get(url).send().await.unwrap().status(), 200, "keeps running");
+        let answer = cluster.citizen.get(url).bearer_auth(TOKEN).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "keeps running");
 
         suspend(false).await;
         eventually("the change by hand is repaired", || async {

@@ -2,30 +2,31 @@
 // SPDX-License-Identifier: EUPL-1.2
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use rathaus_contract::{CheckDigit, EPayment, EndPoint, Legal, ModuleConfig, Municipality, Provider, Receipts};
+use rathaus_contract::{Callers, Legal, ModuleConfig, Municipality};
 
-use crate::api::ProviderType;
-use crate::tenant::{Configuration, Module};
+use super::{TokenAuthority, audience};
+use crate::settings::Settings;
+use crate::tenant::{Configuration, Module, ModuleName};
 
 /// Key in the ConfigMap, and file name in the pod.
 pub const FILE: &str = "module.json";
 
 /// The module's configuration.
-pub fn build(module: &Module) -> ConfigMap {
+pub fn build(module: &Module, authority: Option<&TokenAuthority>, settings: &Settings) -> ConfigMap {
     ConfigMap {
         metadata: super::meta(module),
-        data: Some([(FILE.to_owned(), render(&module_config(module)))].into()),
+        data: Some([(FILE.to_owned(), render(&module_config(module, authority, settings)))].into()),
         ..Default::default()
     }
 }
 
 fn render(config: &ModuleConfig) -> String {
-    // Strings, maps with string keys and URLs only: there is nothing in it that JSON cannot hold.
+    // Strings, numbers, maps with string keys and URLs only: there is nothing in it that JSON cannot hold.
     serde_json::to_string_pretty(config).unwrap_or_default()
 }
 
 /// What the module is told about its place.
-fn module_config(module: &Module) -> ModuleConfig {
+fn module_config(module: &Module, authority: Option<&TokenAuthority>, settings: &Settings) -> ModuleConfig {
     let town = &module.town;
     let Configuration::EPayment(block) = &module.configuration;
     ModuleConfig {
@@ -42,26 +43,21 @@ fn module_config(module: &Module) -> ModuleConfig {
             accessibility_url: town.accessibility_url.clone(),
         },
         siblings: module.uses.iter().map(|(name, url)| (name.to_string(), url.clone())).collect(),
-        callers: None,
-        issuer: None,
-        authorities: None,
-        e_payment: Some(EPayment {
-            provider: provider(block.provider.provider_type),
-            end_points: vec![EndPoint {
-                id: town.ars.to_string(),
-                provider_id: None,
-                receipts: Receipts { prefix: String::new(), length: 12, check_digit: CheckDigit::None },
-                booking_data: Vec::new(),
-            }],
-            clients: Vec::new(),
-            clerks: None,
-            payer_data_days: 90,
-        }),
+        callers: authority.filter(|_| !module.callers.is_empty()).map(|authority| callers(module, authority)),
+        issuer: settings.issuer.clone(),
+        authorities: settings.authorities.clone(),
+        e_payment: Some(block.clone()),
     }
 }
 
-fn provider(provider_type: ProviderType) -> Provider {
-    match provider_type {
-        ProviderType::Sandbox => Provider::Sandbox,
+fn callers(module: &Module, authority: &TokenAuthority) -> Callers {
+    let namespace = module.town.name.namespace();
+    // Each module runs as the ServiceAccount of its name.
+    let subject = |name: &ModuleName| (name.to_string(), format!("system:serviceaccount:{namespace}:{name}"));
+    Callers {
+        issuer: authority.issuer.clone(),
+        audience: audience(&module.cluster_url),
+        keys: authority.keys.clone(),
+        subjects: module.callers.iter().map(subject).collect(),
     }
 }

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
 use k8s_openapi::api::core::v1::{
-    Capabilities, ConfigMap, ConfigMapVolumeSource, Container, ContainerPort, HTTPGetAction,
-    PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, Secret,
-    SecretVolumeSource, SecurityContext, TopologySpreadConstraint, Volume, VolumeMount,
+    Capabilities, ConfigMap, Container, ContainerPort, HTTPGetAction, PodSecurityContext, PodSpec,
+    PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, Secret, SecurityContext,
+    TopologySpreadConstraint, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::ObjectMeta;
-use rathaus_contract::{ADMIN_PORT, DATABASE_URL_FILE, MODULE_FILE, PUBLIC_PORT};
+use rathaus_contract::{ADMIN_PORT, PUBLIC_PORT};
 use sha2::{Digest, Sha256};
 
-use super::config_map;
+use super::volumes;
 use crate::api::Resources;
 use crate::desired::labels;
 use crate::tenant::Module;
@@ -107,7 +107,7 @@ fn pod(module: &Module) -> PodSpec {
         init_containers: Some(vec![Container {
             name: "migrate".to_owned(),
             args: Some(vec!["migrate".to_owned()]),
-            ..container(module)
+            ..container(module, volumes::mounts_of_migration(module))
         }]),
         containers: vec![Container {
             name: "module".to_owned(),
@@ -128,33 +128,14 @@ fn pod(module: &Module) -> PodSpec {
                 period_seconds: Some(5),
                 ..probe("/readyz")
             }),
-            ..container(module)
+            ..container(module, volumes::mounts(module))
         }],
-        volumes: Some(vec![
-            Volume {
-                name: "config".to_owned(),
-                config_map: Some(ConfigMapVolumeSource {
-                    name: module.name.to_string(),
-                    ..Default::default()
-                }),
-                ..Default::default()
-            },
-            Volume {
-                name: "database".to_owned(),
-                secret: Some(SecretVolumeSource {
-                    secret_name: Some(module.name.to_string()),
-                    // Readable for the module's group alone; fsGroup makes it that group's.
-                    default_mode: Some(0o440),
-                    ..Default::default()
-                }),
-                ..Default::default()
-            },
-        ]),
+        volumes: Some(volumes::volumes(module)),
         ..Default::default()
     }
 }
 
-fn container(module: &Module) -> Container {
+fn container(module: &Module, mounts: Vec<VolumeMount>) -> Container {
     Container {
         image: Some(module.class.image.to_string()),
         image_pull_policy: Some("IfNotPresent".to_owned()),
@@ -165,21 +146,7 @@ fn container(module: &Module) -> Container {
             capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
             ..Default::default()
         }),
-        volume_mounts: Some(vec![
-            VolumeMount {
-                name: "config".to_owned(),
-                mount_path: MODULE_FILE.to_owned(),
-                sub_path: Some(config_map::FILE.to_owned()),
-                read_only: Some(true),
-                ..Default::default()
-            },
-            VolumeMount {
-                name: "database".to_owned(),
-                mount_path: DATABASE_URL_FILE.trim_end_matches("/url").to_owned(),
-                read_only: Some(true),
-                ..Default::default()
-            },
-        ]),
+        volume_mounts: Some(mounts),
         // The last words of a container that failed become its message in the pod's status.
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         ..Default::default()

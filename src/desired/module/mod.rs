@@ -11,6 +11,7 @@ mod pod_disruption_budget;
 mod secret;
 mod service;
 mod service_account;
+mod volumes;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
@@ -19,6 +20,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource;
 use kube::api::ObjectMeta;
+use url::Url;
 
 use super::labels;
 use super::object::Object;
@@ -37,6 +39,26 @@ pub struct DatabaseAccess {
     pub ca: Option<String>,
 }
 
+/// Who signs the tokens of ServiceAccounts: the API server.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TokenAuthority {
+    /// The `iss` of the tokens.
+    pub issuer: String,
+    /// The keys that sign them: a JWK Set (RFC 7517).
+    pub keys: serde_json::Value,
+}
+
+/// What was made and found outside of the objects that are planned.
+#[derive(Clone, PartialEq)]
+pub struct Surroundings {
+    /// How the module reaches its database.
+    pub database: DatabaseAccess,
+    /// Who signs its callers' tokens; needed only where it has callers.
+    pub authority: Option<TokenAuthority>,
+    /// Whether the gateway may send citizens to it: only once its pods have been available.
+    pub routed: bool,
+}
+
 /// Everything that should exist for a module.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -50,18 +72,17 @@ pub struct Plan {
     route: Option<HTTPRoute>,
 }
 
-/// Plans a module. `routed` says whether the gateway may send citizens to it: only once its pods
-/// have been available.
-pub fn plan(module: &Module, database: &DatabaseAccess, routed: bool, settings: &Settings) -> Plan {
-    let config = config_map::build(module);
-    let database = secret::build(module, database);
+/// Plans a module.
+pub fn plan(module: &Module, around: &Surroundings, settings: &Settings) -> Plan {
+    let config = config_map::build(module, around.authority.as_ref(), settings);
+    let database = secret::build(module, &around.database);
     Plan {
         account: service_account::build(module),
         network: network_policy::build(module, settings),
         service: service::build(module),
         budget: pod_disruption_budget::build(module),
         deployment: deployment::build(module, &config, &database),
-        route: routed.then(|| http_route::build(module, &settings.gateway)),
+        route: around.routed.then(|| http_route::build(module, &settings.gateway)),
         config,
         database,
     }
@@ -100,4 +121,9 @@ fn meta(module: &Module) -> ObjectMeta {
         }]),
         ..Default::default()
     }
+}
+
+/// For whom a token is that is sent to this address (`aud`, RFC 7519).
+fn audience(url: &Url) -> String {
+    url.as_str().trim_end_matches('/').to_owned()
 }
