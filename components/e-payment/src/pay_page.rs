@@ -13,7 +13,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::app::App;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::request::PaymentRequest;
 use crate::store::{self, Source};
 use crate::transaction::{Decision, PaymentMethod, Status, Transaction};
@@ -97,7 +97,10 @@ async fn decide(
 ) -> Response {
     let answered = async {
         let Some(transaction) = store::find(&app.pool, &id).await? else { return Ok(unknown(&app)) };
-        app.decide(&transaction, &decision.decision(), Source::Page).await?;
+        // Where a provider takes the money, nobody's word counts but its own.
+        if app.pays_here() {
+            app.decide(&transaction, &decision.decision(), Source::Page).await?;
+        }
         let request = transaction.payment_request()?;
         // Without an online service to go back to, this page tells the outcome.
         let next = back(&request).map_or_else(|| format!("/pay/{id}"), Url::to_string);
@@ -107,6 +110,14 @@ async fn decide(
 }
 
 fn page(app: &App, transaction: &Transaction) -> Result<Response, Problem> {
+    if !app.pays_here() && transaction.status == Status::Initial {
+        let wait = || Problem::new(Code::Unspecified, "the provider was not reached yet");
+        let at = transaction
+            .at_provider
+            .as_ref()
+            .ok_or_else(|| wait().with_status(StatusCode::SERVICE_UNAVAILABLE))?;
+        return Ok(Redirect::to(&at.url).into_response());
+    }
     let request = transaction.payment_request()?;
     let page = PayPage {
         config: &app.config,

@@ -3,6 +3,8 @@
 
 //! A real PostgreSQL server for the tests, and the real program on a database of its own.
 
+#![allow(dead_code, reason = "each test program needs a part of it")]
+
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::chown;
@@ -121,8 +123,15 @@ fn as_postgres(shell: &str) -> Command {
     command
 }
 
+/// A port below those that the system gives to whoever asks for any: between here and the program's
+/// start nobody gets it by chance.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let mut candidates = std::iter::repeat_with(|| {
+        let step = std::process::id() * 37 + NEXT.fetch_add(1, Ordering::Relaxed);
+        15_000 + u16::try_from(step % 15_000).unwrap()
+    });
+    candidates.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 /// The program on a database of its own.
@@ -144,6 +153,11 @@ impl<'a> Service<'a> {
 
     /// Migrated and serving, with an e-payment block of the test's own.
     pub async fn start_with(server: &'a Server, block: Value) -> Self {
+        Self::start_trusting(server, block, None).await
+    }
+
+    /// The same, with authorities (PEM) beside the public ones.
+    pub async fn start_trusting(server: &'a Server, block: Value, authorities: Option<&str>) -> Self {
         let config = scratch();
         let database = config.file_name().unwrap().to_str().unwrap().replace('-', "_");
         assert!(server.psql("postgres", &format!("CREATE DATABASE {database}")).0);
@@ -153,6 +167,7 @@ impl<'a> Service<'a> {
         let (port, admin_port) = (free_port(), free_port());
         let mut module = module_json(port);
         module["ePayment"] = block;
+        module["authorities"] = authorities.into();
         fs::write(config.join("module.json"), module.to_string()).unwrap();
         let bearer = HeaderValue::from_str(&format!("Bearer {TOKEN}")).unwrap();
         let http = Client::builder()
