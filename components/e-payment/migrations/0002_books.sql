@@ -23,7 +23,7 @@ ALTER TABLE transactions
     ADD COLUMN erased_at timestamptz;
 
 CREATE INDEX transactions_open ON transactions (look_at, created_at) WHERE status = 'INITIAL';
-CREATE INDEX transactions_decided ON transactions (decided_at) WHERE status <> 'INITIAL';
+CREATE INDEX transactions_decided ON transactions (status, decided_at) WHERE status <> 'INITIAL';
 CREATE INDEX transactions_to_erase ON transactions (created_at) WHERE erased_at IS NULL;
 
 -- Idempotency-Key of a client, and the transaction that it made.
@@ -33,6 +33,7 @@ CREATE TABLE idempotency_keys (
     transaction_id text NOT NULL REFERENCES transactions,
     PRIMARY KEY (client, key)
 );
+CREATE INDEX idempotency_keys_by_transaction ON idempotency_keys (transaction_id);
 
 -- The last running number of each range; the row is locked from the number to the payment's commit.
 CREATE TABLE receipt_ranges (
@@ -49,6 +50,7 @@ ALTER TABLE events
     -- What a payment put into the books.
     ADD COLUMN amount numeric(12, 2),
     ADD COLUMN receipt_number text;
+CREATE INDEX events_payed ON events (at) WHERE effective AND status = 'PAYED';
 
 -- What the treasury confirmed as booked.
 CREATE TABLE bookings (

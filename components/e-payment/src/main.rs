@@ -6,7 +6,11 @@
 mod api;
 mod app;
 mod auth;
+mod book_metrics;
 mod booking_data;
+mod cli;
+mod confirmation;
+mod erasure;
 mod money;
 mod oauth;
 mod openapi;
@@ -14,6 +18,7 @@ mod pay_page;
 mod problem;
 mod receipt;
 mod request;
+mod settlement;
 mod store;
 mod transaction;
 mod web_url;
@@ -28,14 +33,16 @@ use rathaus_kit::{Args, Command, Module, Place, Secrets};
 
 use app::{App, Metrics};
 use auth::Clients;
+use book_metrics::BookMetrics;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
 
 // Two threads: there are as many pods as a plan says, and memory is what a small plan has least of.
 #[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
-    rathaus_kit::start_logs();
-    match run(&Args::parse()).await {
+    let args = Args::parse();
+    args.start_logs();
+    match run(&args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "ended");
@@ -44,9 +51,9 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(args: &Args) -> anyhow::Result<()> {
+async fn run(args: &Args<cli::Command>) -> anyhow::Result<()> {
     let Place { config, database_url } = rathaus_kit::read(&args.config_dir)?;
-    if args.command == Some(Command::Migrate) {
+    if let Some(Command::Migrate) = args.command {
         return rathaus_kit::migrate(&database_url, &MIGRATIONS).await;
     }
     let pool = rathaus_kit::connect(&database_url)?;
@@ -54,9 +61,13 @@ async fn run(args: &Args) -> anyhow::Result<()> {
         .e_payment
         .clone()
         .context("module.json has no ePayment block; this image is for class type EPayment")?;
+    if let Some(Command::Module(command)) = &args.command {
+        return cli::run(command, &pool, &config.municipality, &block).await;
+    }
     let clients = Clients::new(&config, &block.clients, Secrets::below(&args.config_dir))?;
-    let metrics = Metrics::default();
-    let registry = metrics.register();
+    let (metrics, books) = (Metrics::default(), BookMetrics::default());
+    let mut registry = metrics.register();
+    books.register(&mut registry);
     let app = App {
         config: Arc::new(config),
         block: Arc::new(block),
@@ -64,11 +75,14 @@ async fn run(args: &Args) -> anyhow::Result<()> {
         pool: pool.clone(),
         metrics,
     };
+    let stop = rathaus_kit::stop_on_signal()?;
+    tokio::spawn(erasure::run(pool.clone(), app.block.payer_data_days, stop.clone()));
+    tokio::spawn(books.run(pool.clone(), app.block.clone(), stop.clone()));
     let routes = Router::new()
         .merge(api::routes())
         .merge(oauth::routes())
         .merge(openapi::routes())
         .merge(pay_page::routes())
         .with_state(app);
-    rathaus_kit::serve(args, Module { routes, pool, metrics: registry }).await
+    rathaus_kit::serve(args, Module { routes, pool, metrics: registry }, stop).await
 }

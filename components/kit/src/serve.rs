@@ -18,7 +18,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
-use tracing_subscriber::EnvFilter;
 
 use crate::{Args, connections};
 
@@ -49,18 +48,15 @@ struct Admin {
     metrics: Registry,
 }
 
-/// Starts logging: one JSON object a line, on standard output; `RUST_LOG` sets the filter.
-pub fn start_logs() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).json().flatten_event(true).init();
-}
-
-/// Serves a module until SIGTERM or SIGINT, and lets requests under way end.
+/// Serves a module until `stop`, and lets requests under way end.
 ///
 /// # Errors
 /// An address cannot be listened on.
-pub async fn serve(args: &Args, module: Module) -> anyhow::Result<()> {
-    let stop = stop_on_signal()?;
+pub async fn serve<C: clap::Subcommand>(
+    args: &Args<C>,
+    module: Module,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let admin = Router::new()
         .route("/livez", get(|| async { "ok" }))
         .route("/readyz", get(ready))
@@ -117,7 +113,11 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
     }
 }
 
-fn stop_on_signal() -> anyhow::Result<CancellationToken> {
+/// What SIGTERM and SIGINT stop: serving, and whatever a module does beside.
+///
+/// # Errors
+/// Signals cannot be listened to.
+pub fn stop_on_signal() -> anyhow::Result<CancellationToken> {
     let stop = CancellationToken::new();
     for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
         let (mut signals, stop) = (signal(kind)?, stop.clone());
