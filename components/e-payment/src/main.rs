@@ -8,6 +8,7 @@ mod app;
 mod auth;
 mod book_metrics;
 mod booking_data;
+mod clerk;
 mod cli;
 mod confirmation;
 mod erasure;
@@ -29,7 +30,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use axum::Router;
 use clap::Parser;
-use rathaus_kit::{Args, Command, Module, Place, Secrets};
+use rathaus_kit::{Args, Command, Module, Place, Secrets, web};
 
 use app::{App, Metrics};
 use auth::Clients;
@@ -78,11 +79,14 @@ async fn run(args: &Args<cli::Command>) -> anyhow::Result<()> {
     let stop = rathaus_kit::stop_on_signal()?;
     tokio::spawn(erasure::run(pool.clone(), app.block.payer_data_days, stop.clone()));
     tokio::spawn(books.run(pool.clone(), app.block.clone(), stop.clone()));
+    let desk = clerk::routes(app.config.clone(), Secrets::below(&args.config_dir), pool.clone())?;
     let routes = Router::new()
         .merge(api::routes())
         .merge(oauth::routes())
         .merge(openapi::routes())
         .merge(pay_page::routes())
-        .with_state(app);
+        .with_state(app)
+        .merge(web::routes())
+        .merge(desk);
     rathaus_kit::serve(args, Module { routes, pool, metrics: registry }, stop).await
 }
