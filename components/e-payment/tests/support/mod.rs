@@ -125,7 +125,7 @@ fn as_postgres(shell: &str) -> Command {
 
 /// A port below those that the system gives to whoever asks for any: between here and the program's
 /// start nobody gets it by chance.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let mut candidates = std::iter::repeat_with(|| {
         let step = std::process::id() * 37 + NEXT.fetch_add(1, Ordering::Relaxed);
