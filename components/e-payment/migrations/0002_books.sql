@@ -5,8 +5,6 @@
 ALTER TABLE transactions
     -- The client that asked, by its name.
     ADD COLUMN client text,
-    -- SHA-256 of the checked request, to know a repetition by; goes with the payer's data.
-    ADD COLUMN request_digest bytea,
     -- One truth: the amount is what the request says.
     ADD COLUMN amount numeric(12, 2) GENERATED ALWAYS AS ((request::json ->> 'grosAmount')::numeric) STORED,
     -- The provider's own id of the payment and the page where one pays; null where it is our page, or

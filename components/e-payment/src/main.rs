@@ -5,10 +5,14 @@
 
 mod api;
 mod app;
+mod auth;
 mod booking_data;
 mod money;
+mod oauth;
+mod openapi;
 mod pay_page;
 mod problem;
+mod receipt;
 mod request;
 mod store;
 mod transaction;
@@ -20,9 +24,10 @@ use std::sync::Arc;
 use anyhow::Context;
 use axum::Router;
 use clap::Parser;
-use rathaus_kit::{Args, Command, Module, Place};
+use rathaus_kit::{Args, Command, Module, Place, Secrets};
 
 use app::{App, Metrics};
+use auth::Clients;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
 
@@ -45,13 +50,25 @@ async fn run(args: &Args) -> anyhow::Result<()> {
         return rathaus_kit::migrate(&database_url, &MIGRATIONS).await;
     }
     let pool = rathaus_kit::connect(&database_url)?;
-    config
+    let block = config
         .e_payment
-        .as_ref()
+        .clone()
         .context("module.json has no ePayment block; this image is for class type EPayment")?;
+    let clients = Clients::new(&config, &block.clients, Secrets::below(&args.config_dir))?;
     let metrics = Metrics::default();
     let registry = metrics.register();
-    let app = App { config: Arc::new(config), pool: pool.clone(), metrics };
-    let routes = Router::new().merge(api::routes()).merge(pay_page::routes()).with_state(app);
+    let app = App {
+        config: Arc::new(config),
+        block: Arc::new(block),
+        clients: Arc::new(clients),
+        pool: pool.clone(),
+        metrics,
+    };
+    let routes = Router::new()
+        .merge(api::routes())
+        .merge(oauth::routes())
+        .merge(openapi::routes())
+        .merge(pay_page::routes())
+        .with_state(app);
     rathaus_kit::serve(args, Module { routes, pool, metrics: registry }).await
 }

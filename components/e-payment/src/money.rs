@@ -10,6 +10,9 @@ use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 /// A number of hundredths, at most `LARGEST`. On the wire a JSON number with at most two decimals, read
 /// from its digits and not through a floating-point number.
@@ -42,6 +45,20 @@ impl<const LARGEST: u64> Hundredths<LARGEST> {
         if total > LARGEST { Err(wrong()) } else { Ok(Self(total)) }
     }
 }
+
+impl<const LARGEST: u64> PartialSchema for Hundredths<LARGEST> {
+    fn schema() -> RefOr<Schema> {
+        let largest = u32::try_from(LARGEST / 100).unwrap_or(u32::MAX);
+        ObjectBuilder::new()
+            .schema_type(Type::Number)
+            .minimum(Some(0))
+            .maximum(Some(largest))
+            .multiple_of(Some(0.01))
+            .into()
+    }
+}
+
+impl<const LARGEST: u64> ToSchema for Hundredths<LARGEST> {}
 
 /// A sum of amounts, which may be larger than any of them may be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

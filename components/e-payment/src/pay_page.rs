@@ -15,8 +15,8 @@ use url::Url;
 use crate::app::App;
 use crate::problem::Problem;
 use crate::request::PaymentRequest;
-use crate::store;
-use crate::transaction::{Decision, Status, Transaction};
+use crate::store::{self, Source};
+use crate::transaction::{Decision, PaymentMethod, Status, Transaction};
 use crate::web_url::WebUrl;
 
 /// The pay page's routes.
@@ -64,21 +64,40 @@ async fn show(State(app): State<App>, Path(id): Path<String>) -> Response {
 }
 
 #[derive(Deserialize)]
-struct Decided {
-    decision: Decision,
+struct Pressed {
+    decision: Button,
+}
+
+/// What one does on the pay page of the sandbox.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Button {
+    Confirm,
+    Cancel,
+    /// A provider that cannot, for trying out what an online service does then.
+    Fail,
+}
+
+impl Button {
+    fn decision(self) -> Decision {
+        match self {
+            Self::Confirm => {
+                Decision::Payed { method: PaymentMethod::Other, detail: Some("Sandbox".to_owned()) }
+            }
+            Self::Cancel => Decision::Canceled(None),
+            Self::Fail => Decision::Failed(None),
+        }
+    }
 }
 
 async fn decide(
     State(app): State<App>,
     Path(id): Path<String>,
-    Form(Decided { decision }): Form<Decided>,
+    Form(Pressed { decision }): Form<Pressed>,
 ) -> Response {
     let answered = async {
         let Some(transaction) = store::find(&app.pool, &id).await? else { return Ok(unknown(&app)) };
-        if store::decide(&app.pool, &id, decision).await? {
-            app.metrics.decided(decision.status());
-            tracing::info!(transaction = id, status = decision.status().as_str(), "decided");
-        }
+        app.decide(&transaction, &decision.decision(), Source::Page).await?;
         let request = transaction.payment_request()?;
         // Without an online service to go back to, this page tells the outcome.
         let next = back(&request).map_or_else(|| format!("/pay/{id}"), Url::to_string);

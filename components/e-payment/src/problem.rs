@@ -7,20 +7,29 @@
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-/// What went wrong, for programs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+use crate::auth;
+
+/// What went wrong, for programs: the `functionalCode` of XBezahldienste 1.0.0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Code {
     /// The pair is not one of this municipality's.
     NoValidOriginatorOrEndpoint,
+    /// The same, in the standard's older spelling; read from others, never sent.
+    NoValidOriginatorOrDestination,
     /// The requestId was used for another request.
     PaymentExists,
     /// The amount is not the sum of the items.
     CalculationError,
+    /// An item lacks data that the treasury books by.
+    BookingDataMissing,
     /// A field is not as the standard says.
     ValidationError,
+    /// Whoever calls may not, or has not proved who it is.
+    Forbidden,
     /// Anything else.
     Unspecified,
 }
@@ -33,12 +42,20 @@ pub struct Problem {
     detail: String,
 }
 
-#[derive(Serialize)]
+/// The body of an error (RFC 9457).
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Body<'a> {
+#[schema(as = Problem)]
+pub struct Body<'a> {
+    /// Always `about:blank`: the code says more than a type could.
     r#type: &'a str,
+    /// The HTTP status.
+    #[schema(minimum = 100, maximum = 511)]
     status: u16,
+    /// The HTTP status in words.
     title: &'a str,
+    /// What is wrong, with the field's name, and what to do.
+    #[schema(max_length = 2000)]
     detail: &'a str,
     functional_code: Code,
 }
@@ -50,9 +67,13 @@ impl Problem {
     /// An error with the status that belongs to its code.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         let status = match code {
-            Code::NoValidOriginatorOrEndpoint => StatusCode::FORBIDDEN,
+            Code::NoValidOriginatorOrEndpoint | Code::NoValidOriginatorOrDestination | Code::Forbidden => {
+                StatusCode::FORBIDDEN
+            }
             Code::PaymentExists => StatusCode::CONFLICT,
-            Code::CalculationError | Code::ValidationError => StatusCode::BAD_REQUEST,
+            Code::CalculationError | Code::BookingDataMissing | Code::ValidationError => {
+                StatusCode::BAD_REQUEST
+            }
             Code::Unspecified => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self { status, code, detail: detail.into().chars().take(LONGEST_DETAIL).collect() }
@@ -71,6 +92,11 @@ impl Problem {
     /// A field that is not as the standard says.
     pub fn field(field: &str, expected: &str) -> Self {
         Self::new(Code::ValidationError, format!("{field} {expected}"))
+    }
+
+    /// A call whose credentials are missing or wrong.
+    pub fn unauthenticated(detail: &str) -> Self {
+        Self::new(Code::Forbidden, detail).with_status(StatusCode::UNAUTHORIZED)
     }
 
     /// What programs are told.
@@ -110,6 +136,10 @@ impl IntoResponse for Problem {
             functional_code: self.code,
         };
         let body = serde_json::to_string(&body).unwrap_or_default(); // strings and a number only
-        (self.status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+        if self.status == StatusCode::UNAUTHORIZED {
+            return (self.status, kind, [(header::WWW_AUTHENTICATE, auth::CHALLENGE)], body).into_response();
+        }
+        (self.status, kind, body).into_response()
     }
 }

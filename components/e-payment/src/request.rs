@@ -5,6 +5,7 @@
 
 use jiff::civil::DateTime;
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
 
 use crate::booking_data::BookingData;
 use crate::money::{Cents, Sum, TaxRate};
@@ -12,26 +13,33 @@ use crate::problem::{Code, Problem};
 use crate::web_url::WebUrl;
 
 /// A payment that an online service asks for. Unknown fields are ignored.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PaymentRequest {
     /// Chosen by the online service; unique for its originator and end point.
+    #[schema(max_length = 36, pattern = r"^[\w\d-]+$")]
     pub request_id: String,
     /// ISO 8601, UTC, with milliseconds and `Z`.
+    #[schema(format = DateTime, example = "2026-03-01T10:00:00.000Z")]
     pub request_timestamp: String,
     /// ISO 4217; only `EUR`.
+    #[schema(example = "EUR", pattern = "^EUR$")]
     pub currency: String,
     /// What is to be paid (the standard's spelling).
     pub gros_amount: Cents,
     /// Purpose on the bank statement, at most 27 characters.
+    #[schema(min_length = 1, max_length = 27, pattern = r"^[\w\d\s-]+$")]
     pub purpose: String,
     /// Purpose in words.
+    #[schema(max_length = 250, pattern = r"^[\w\d\s\-,.À-ſ]*$")]
     pub description: String,
     /// Where the browser goes afterwards; the outcome must be fetched, never trusted from there.
     /// Without it the pay page tells the outcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Uri, max_length = 2082)]
     pub redirect_url: Option<WebUrl>,
     /// What is paid for, 1 to 99.
+    #[schema(min_items = 1, max_items = 99)]
     pub items: Vec<Item>,
     /// Who pays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -39,18 +47,22 @@ pub struct PaymentRequest {
 }
 
 /// Something that is paid for.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Item {
     /// Its number in the request.
+    #[schema(min_length = 1, max_length = 36)]
     pub id: String,
     /// Such as the LeiKa key.
+    #[schema(min_length = 1, max_length = 36)]
     pub reference: String,
     /// In words.
+    #[schema(max_length = 250)]
     pub description: String,
     /// Per cent, 0 to 100; with decimals where a tax has them.
     pub tax_rate: TaxRate,
     /// How many.
+    #[schema(minimum = 1, maximum = 999_999)]
     pub quantity: u32,
     /// All of them, without tax.
     pub total_net_amount: Cents,
@@ -62,11 +74,12 @@ pub struct Item {
     pub single_tax_amount: Cents,
     /// For the treasury's books.
     #[serde(default, deserialize_with = "null_is_empty")]
+    #[schema(value_type = BTreeMap<String, String>)]
     pub booking_data: BookingData,
 }
 
 /// Who pays. Every field is optional, as in the standard.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Requestor {
     /// Family name.
@@ -90,7 +103,7 @@ pub struct Requestor {
 }
 
 /// Recorded gender: male, female, diverse.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[allow(missing_docs, reason = "the standard's letters")]
 pub enum Gender {
     M,
@@ -99,15 +112,17 @@ pub enum Gender {
 }
 
 /// A postal address.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs, reason = "named as the standard names them")]
 pub struct Address {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub street: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 20)]
     pub house_number: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_empty")]
+    #[schema(max_items = 9)]
     pub address_line: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub postal_code: Option<String>,
@@ -115,7 +130,24 @@ pub struct Address {
     pub city: Option<String>,
     /// ISO 3166-1 alpha-2.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^[A-Z]{2}$")]
     pub country: Option<String>,
+}
+
+impl PaymentRequest {
+    /// Whether every item has the data that the end point's treasury books by.
+    ///
+    /// # Errors
+    /// `BOOKING_DATA_MISSING` names the first item and key.
+    pub fn has_booking_data(&self, keys: &[String]) -> Result<(), Problem> {
+        for (number, item) in self.items.iter().enumerate() {
+            if let Some(key) = keys.iter().find(|key| item.booking_data.get(key).is_none_or(str::is_empty)) {
+                let detail = format!("items[{number}].bookingData.{key} is required by this end point's treasury");
+                return Err(Problem::new(Code::BookingDataMissing, detail));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Reads and checks a request.

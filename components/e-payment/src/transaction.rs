@@ -3,16 +3,17 @@
 
 //! A payment and the states it goes through: `INITIAL` → `PAYED` | `FAILED` | `CANCELED`, once.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use url::Url;
+use utoipa::ToSchema;
 
 use crate::problem::{Code, Problem};
 use crate::request::PaymentRequest;
 use crate::store::Pair;
 
 /// State of a transaction, in the standard's spelling.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Status {
     /// Not decided yet; the only state that is not final.
@@ -44,33 +45,79 @@ impl Status {
     }
 }
 
-/// What is decided on the pay page of the sandbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// How was paid, in the standard's spelling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+#[allow(missing_docs, reason = "the standard's names")]
+pub enum PaymentMethod {
+    Giropay,
+    Paydirect,
+    Creditcard,
+    Paypal,
+    Other,
+}
+
+impl PaymentMethod {
+    const ALL: [Self; 5] =
+        [Self::Giropay, Self::Paydirect, Self::Creditcard, Self::Paypal, Self::Other];
+
+    /// As it is stored and sent.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Giropay => "GIROPAY",
+            Self::Paydirect => "PAYDIRECT",
+            Self::Creditcard => "CREDITCARD",
+            Self::Paypal => "PAYPAL",
+            Self::Other => "OTHER",
+        }
+    }
+
+    /// From what is stored.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.as_str() == text)
+    }
+}
+
+/// What ends a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Paid.
-    Confirm,
-    /// Not wanted.
-    Cancel,
-    /// A provider that cannot, for trying out what an online service does then.
-    Fail,
+    Payed {
+        /// How.
+        method: PaymentMethod,
+        /// How, in the provider's words.
+        detail: Option<String>,
+    },
+    /// The provider could not; why, in its words.
+    Failed(Option<String>),
+    /// The citizen did not want to, or did not in time; why, in the provider's words.
+    Canceled(Option<String>),
 }
 
 impl Decision {
     /// The state that it leads to.
-    pub fn status(self) -> Status {
+    pub fn status(&self) -> Status {
         match self {
-            Self::Confirm => Status::Payed,
-            Self::Cancel => Status::Canceled,
-            Self::Fail => Status::Failed,
+            Self::Payed { .. } => Status::Payed,
+            Self::Failed(_) => Status::Failed,
+            Self::Canceled(_) => Status::Canceled,
         }
     }
+}
+
+/// Where one pays at the provider, once it knows of the payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AtProvider {
+    /// The provider's own id of the payment.
+    pub reference: String,
+    /// Its page for the citizen.
+    pub url: String,
 }
 
 /// A stored transaction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transaction {
-    /// Random, 128 bits: whoever knows it was told it.
+    /// Random, 128 bits, 32 hexadecimal digits: whoever knows it was told it.
     pub id: String,
     /// Who asked, for whom.
     pub pair: Pair,
@@ -80,29 +127,49 @@ pub struct Transaction {
     pub status: Status,
     /// When it was decided, as PostgreSQL writes it.
     pub decided_at: Option<String>,
+    /// Where one pays; none where the pay page is ours, or where the provider was not reached yet.
+    pub at_provider: Option<AtProvider>,
+    /// How was paid.
+    pub method: Option<PaymentMethod>,
+    /// How was paid, in the provider's words.
+    pub method_detail: Option<String>,
+    /// Why it stands there.
+    pub status_detail: Option<String>,
+    /// Kassenzeichen.
+    pub receipt_number: Option<String>,
 }
 
 /// The standard's answer to create and poll.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PaymentTransaction {
     payment_information: PaymentInformation,
+    #[schema(value_type = PaymentRequest)]
     payment_request: Box<RawValue>,
 }
 
-#[derive(Debug, Serialize)]
+/// Where a payment stands.
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct PaymentInformation {
+    /// Where this is polled.
     transaction_url: String,
+    /// Where the citizen pays; only while `INITIAL`.
     #[serde(skip_serializing_if = "Option::is_none")]
     transaction_redirect_url: Option<String>,
+    /// 32 hexadecimal digits.
     transaction_id: String,
+    /// Kassenzeichen; only after payment.
     transaction_reference: Option<String>,
+    /// UTC with milliseconds; only after payment.
     transaction_timestamp: Option<String>,
-    payment_method: Option<&'static str>,
-    payment_method_detail: Option<&'static str>,
+    /// Only after payment.
+    payment_method: Option<PaymentMethod>,
+    /// In the provider's words.
+    payment_method_detail: Option<String>,
     status: Status,
-    status_detail: Option<&'static str>,
+    /// Why, in the provider's words.
+    status_detail: Option<String>,
 }
 
 impl Transaction {
@@ -114,29 +181,45 @@ impl Transaction {
         serde_json::from_str(&self.request).map_err(unreadable)
     }
 
-    /// The answer to create and poll, for a module that citizens reach at `public_url`.
+    /// The answer to poll, for a module that citizens reach at `public_url`.
     ///
     /// # Errors
     /// As [`Self::payment_request`].
     pub fn answer(&self, public_url: &Url) -> Result<PaymentTransaction, Problem> {
         let (id, base) = (&self.id, public_url.as_str().trim_end_matches('/'));
         let Pair { originator, end_point } = &self.pair;
-        let payed = self.status == Status::Payed;
+        let page = || self.at_provider.as_ref().map_or_else(|| format!("{base}/pay/{id}"), |at| at.url.clone());
         Ok(PaymentTransaction {
             payment_information: PaymentInformation {
                 transaction_url: format!("{base}/paymenttransaction/{originator}/{end_point}/{id}"),
-                transaction_redirect_url: (self.status == Status::Initial)
-                    .then(|| format!("{base}/pay/{id}")),
+                transaction_redirect_url: (self.status == Status::Initial).then(page),
                 transaction_id: id.clone(),
-                transaction_reference: payed.then(|| id.clone()),
-                transaction_timestamp: self.decided_at.as_deref().filter(|_| payed).and_then(utc),
-                payment_method: payed.then_some("OTHER"),
-                payment_method_detail: payed.then_some("Sandbox"),
+                transaction_reference: self.receipt_number.clone(),
+                transaction_timestamp: self
+                    .decided_at
+                    .as_deref()
+                    .filter(|_| self.status == Status::Payed)
+                    .and_then(utc),
+                payment_method: self.method,
+                payment_method_detail: self.method_detail.clone(),
                 status: self.status,
-                status_detail: None,
+                status_detail: self.status_detail.clone(),
             },
             payment_request: RawValue::from_string(self.request.clone()).map_err(unreadable)?,
         })
+    }
+
+    /// As it was when it was made: a repeated request gets the first answer again.
+    pub fn as_created(self) -> Self {
+        Self {
+            status: Status::Initial,
+            decided_at: None,
+            method: None,
+            method_detail: None,
+            status_detail: None,
+            receipt_number: None,
+            ..self
+        }
     }
 }
 
@@ -162,6 +245,10 @@ mod tests {
             assert_eq!(serde_json::to_string(&status).unwrap(), format!("{:?}", status.as_str()));
         }
         assert_eq!(Status::parse("PAID"), None);
+        for method in PaymentMethod::ALL {
+            assert_eq!(PaymentMethod::parse(method.as_str()), Some(method));
+            assert_eq!(serde_json::to_string(&method).unwrap(), format!("{:?}", method.as_str()));
+        }
     }
 
     #[test]

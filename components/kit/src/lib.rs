@@ -7,6 +7,7 @@
 mod connections;
 mod database;
 mod place;
+mod secrets;
 mod serve;
 
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 
 pub use database::{connect, migrate};
 pub use place::{Place, read};
+pub use secrets::Secrets;
 pub use serve::{Module, serve, start_logs};
 
 /// The command line of every module image: without a command it serves, with `migrate` it brings its

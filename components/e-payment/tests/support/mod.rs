@@ -13,9 +13,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use reqwest::Client;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
 pub const ARS: &str = "055540004004";
+/// The token of the client that the tests call as.
+pub const TOKEN: &str = "a-token-of-the-tests-0123456789abcdef";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A PostgreSQL server of Debian's, private to this test program. It ends when the program does,
@@ -134,8 +137,13 @@ pub struct Service<'a> {
 }
 
 impl<'a> Service<'a> {
-    /// Migrated and serving.
+    /// Migrated and serving, as most towns have it.
     pub async fn start(server: &'a Server) -> Self {
+        Self::start_with(server, block()).await
+    }
+
+    /// Migrated and serving, with an e-payment block of the test's own.
+    pub async fn start_with(server: &'a Server, block: Value) -> Self {
         let config = scratch();
         let database = config.file_name().unwrap().to_str().unwrap().replace('-', "_");
         assert!(server.psql("postgres", &format!("CREATE DATABASE {database}")).0);
@@ -143,12 +151,28 @@ impl<'a> Service<'a> {
         let url = format!("postgres://postgres@127.0.0.1:{}/{database}?sslmode=disable\n", server.port);
         fs::write(config.join("database/url"), url).unwrap();
         let (port, admin_port) = (free_port(), free_port());
-        fs::write(config.join("module.json"), module_json(port).to_string()).unwrap();
-        let http = Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
+        let mut module = module_json(port);
+        module["ePayment"] = block;
+        fs::write(config.join("module.json"), module.to_string()).unwrap();
+        let bearer = HeaderValue::from_str(&format!("Bearer {TOKEN}")).unwrap();
+        let http = Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .default_headers(HeaderMap::from_iter([(AUTHORIZATION, bearer)]))
+            .build()
+            .unwrap();
         let mut service = Self { server, database, config, http, port, admin_port, process: None };
+        service.write_secret("portal", "token", TOKEN);
         assert!(service.migrate().wait().unwrap().success());
         service.serve().await;
         service
+    }
+
+    /// Writes what Kubernetes would mount of a Secret.
+    pub fn write_secret(&self, name: &str, key: &str, text: &str) {
+        let folder = self.config.join("secrets").join(name);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(key), text).unwrap();
     }
 
     pub fn migrate(&self) -> Child {
@@ -245,7 +269,16 @@ fn module_json(port: u16) -> Value {
             "privacyUrl": "https://www.ahaus.example/datenschutz",
             "accessibilityUrl": "https://www.ahaus.example/barrierefreiheit",
         },
-        "ePayment": {"provider": {"type": "Sandbox"}},
+    })
+}
+
+/// The e-payment block that most tests use.
+pub fn block() -> Value {
+    json!({
+        "provider": {"type": "Sandbox"},
+        "endPoints": [{"id": ARS, "receipts": {"prefix": "AHS-", "length": 12, "checkDigit": "Luhn"}}],
+        "clients": [{"name": "portal", "secret": "portal", "originators": ["parkausweis", "another", "park_-9"]}],
+        "payerDataDays": 90,
     })
 }
 
