@@ -82,13 +82,8 @@ pub async fn create(
     request.has_booking_data(&end_point.booking_data)?;
     let stored = serde_json::to_string(&request)
         .map_err(|wrong| Problem::field("the body", &format!("cannot be kept: {wrong}")))?;
-    let new = New {
-        client: &caller.0.name,
-        pair: &pair,
-        request_id: &request.request_id,
-        request: &stored,
-        key,
-    };
+    let new =
+        New { client: &caller.0.name, pair: &pair, request_id: &request.request_id, request: &stored, key };
     let transaction = store::create(&app.pool, new).await?;
     tracing::info!(transaction = transaction.id, originator = pair.originator, "asked for");
     Ok(Json(transaction.as_created().answer(app.public_url())?))
@@ -151,7 +146,11 @@ pub struct Payable {
         (status = 503, description = "UNSPECIFIED: it cannot be paid at the moment; detail says why", body = Body, content_type = "application/problem+json"),
     ),
 )]
-pub async fn status(State(app): State<App>, caller: Caller, path: PairPath) -> Result<Json<Payable>, Problem> {
+pub async fn status(
+    State(app): State<App>,
+    caller: Caller,
+    path: PairPath,
+) -> Result<Json<Payable>, Problem> {
     let Path((originator, end_point)) = path?;
     pair(&app, &caller, originator, end_point)?;
     sqlx::query("SELECT 1").execute(&app.pool).await?;
@@ -188,5 +187,6 @@ fn pair<'a>(
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let Some(sent) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     let key = sent.to_str().ok().filter(|key| (1..=LONGEST_KEY).contains(&key.len()));
-    key.map(Some).ok_or_else(|| Problem::field("Idempotency-Key", "must be 1 to 255 visible ASCII characters"))
+    key.map(Some)
+        .ok_or_else(|| Problem::field("Idempotency-Key", "must be 1 to 255 visible ASCII characters"))
 }

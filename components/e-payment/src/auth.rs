@@ -136,9 +136,9 @@ impl Clients {
     pub fn by_name(&self, name: &str, token: &str) -> Result<Caller, &'static str> {
         let known = self.known();
         let client = known.iter().find(|known| known.client.name == name && same(&known.token, token));
-        client.map(|known| Caller(known.client.clone())).ok_or(
-            "there is no such client, or its token is another one; the town's administrators know it",
-        )
+        client
+            .map(|known| Caller(known.client.clone()))
+            .ok_or("there is no such client, or its token is another one; the town's administrators know it")
     }
 
     /// A token for a client that proved who it is (RFC 6749, section 4.4): a JWT signed with the client's

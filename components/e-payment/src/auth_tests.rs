@@ -125,14 +125,19 @@ fn a_token_that_nobody_issued_is_refused() {
     let forge = |sub: &str, aud: &str, exp: u64, key: &str| {
         let header = Header { kid: Some("portal".to_owned()), ..Header::new(Algorithm::HS256) };
         let claims = Claims { sub: sub.to_owned(), aud: aud.to_owned(), exp };
-        let token = jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(key.as_bytes())).unwrap();
+        let token =
+            jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(key.as_bytes())).unwrap();
         who(&clients, &format!("Bearer {token}"))
     };
     let here = "https://e-payment.ahaus.example/";
     assert_eq!(forge("portal", here, now + 60, TOKEN).as_deref(), Some("portal"));
     assert_eq!(forge("portal", here, now + 60, "another key"), None);
     assert_eq!(forge("portal", here, now - 60, TOKEN), None, "expired");
-    assert_eq!(forge("portal", "https://e-payment.bocholt.example/", now + 60, TOKEN), None, "of another town");
+    assert_eq!(
+        forge("portal", "https://e-payment.bocholt.example/", now + 60, TOKEN),
+        None,
+        "of another town"
+    );
     assert_eq!(forge("forms", here, now + 60, TOKEN), None, "of another client");
 }
 

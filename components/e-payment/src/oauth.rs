@@ -61,7 +61,11 @@ struct Refusal {
     ),
     security(("basic" = []), ()),
 )]
-pub async fn token(State(app): State<App>, headers: HeaderMap, form: Result<Form<Asked>, FormRejection>) -> Response {
+pub async fn token(
+    State(app): State<App>,
+    headers: HeaderMap,
+    form: Result<Form<Asked>, FormRejection>,
+) -> Response {
     let asked = match form {
         Ok(Form(asked)) => asked,
         Err(wrong) => return refuse(StatusCode::BAD_REQUEST, "invalid_request", wrong.body_text()),

@@ -142,7 +142,8 @@ impl PaymentRequest {
     pub fn has_booking_data(&self, keys: &[String]) -> Result<(), Problem> {
         for (number, item) in self.items.iter().enumerate() {
             if let Some(key) = keys.iter().find(|key| item.booking_data.get(key).is_none_or(str::is_empty)) {
-                let detail = format!("items[{number}].bookingData.{key} is required by this end point's treasury");
+                let detail =
+                    format!("items[{number}].bookingData.{key} is required by this end point's treasury");
                 return Err(Problem::new(Code::BookingDataMissing, detail));
             }
         }

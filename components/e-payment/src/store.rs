@@ -74,7 +74,8 @@ const COLUMNS: &str = "t.id, t.originator_id, t.end_point_id, t.request, t.statu
 /// # Errors
 /// The row holds what this version does not know.
 pub fn read(row: &PgRow) -> Result<Transaction, Problem> {
-    let unknown = || Problem::new(Code::Unspecified, "what is stored is of a newer version; update this module");
+    let unknown =
+        || Problem::new(Code::Unspecified, "what is stored is of a newer version; update this module");
     let status: String = row.try_get("status")?;
     let method: Option<String> = row.try_get("payment_method")?;
     let at_provider = (row.try_get("provider_reference")?, row.try_get("provider_url")?);

@@ -58,8 +58,7 @@ pub enum PaymentMethod {
 }
 
 impl PaymentMethod {
-    const ALL: [Self; 5] =
-        [Self::Giropay, Self::Paydirect, Self::Creditcard, Self::Paypal, Self::Other];
+    const ALL: [Self; 5] = [Self::Giropay, Self::Paydirect, Self::Creditcard, Self::Paypal, Self::Other];
 
     /// As it is stored and sent.
     pub fn as_str(self) -> &'static str {
@@ -188,7 +187,8 @@ impl Transaction {
     pub fn answer(&self, public_url: &Url) -> Result<PaymentTransaction, Problem> {
         let (id, base) = (&self.id, public_url.as_str().trim_end_matches('/'));
         let Pair { originator, end_point } = &self.pair;
-        let page = || self.at_provider.as_ref().map_or_else(|| format!("{base}/pay/{id}"), |at| at.url.clone());
+        let page =
+            || self.at_provider.as_ref().map_or_else(|| format!("{base}/pay/{id}"), |at| at.url.clone());
         Ok(PaymentTransaction {
             payment_information: PaymentInformation {
                 transaction_url: format!("{base}/paymenttransaction/{originator}/{end_point}/{id}"),

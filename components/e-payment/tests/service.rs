@@ -106,7 +106,11 @@ async fn the_same_request_many_times_at_once_is_one_transaction() {
     assert_eq!((status, &problem["functionalCode"]), (409, &"PAYMENT_EXISTS".into()));
     assert_eq!(service.create(&request).await.0, 200, "the first stays as it was");
     service.press(&id(&answers[0].1), "confirm").await;
-    assert_eq!(service.create(&request).await, answers[0], "the first answer is repeated, whatever came after");
+    assert_eq!(
+        service.create(&request).await,
+        answers[0],
+        "the first answer is repeated, whatever came after"
+    );
 }
 
 #[tokio::test]
@@ -131,7 +135,11 @@ async fn an_idempotency_key_marks_repetitions_of_one_call() {
     assert_eq!(send("", &payment("R-5")).await.0, 400);
     let requests: Vec<_> = (10..30).map(|n| payment(&format!("R-{n}"))).collect();
     let answers = join_all(requests.iter().map(|request| send("K-3", request))).await;
-    assert_eq!(answers.iter().filter(|answer| answer.0 == 200).count(), 1, "of many at a time one has the key");
+    assert_eq!(
+        answers.iter().filter(|answer| answer.0 == 200).count(),
+        1,
+        "of many at a time one has the key"
+    );
     assert!(answers.iter().all(|answer| answer.0 == 200 || answer.0 == 422));
     assert_eq!(service.sql("SELECT count(*) FROM transactions").1, "3");
 }
@@ -164,10 +172,7 @@ async fn only_clients_may_call_and_each_only_for_what_is_its_own() {
     assert_eq!(ask("portal", musik, "parkausweis", ARS).await, told(401, "FORBIDDEN"));
     assert_eq!(ask("portal", TOKEN, "kurse", ARS).await, told(403, "FORBIDDEN"));
     assert_eq!(ask("portal", TOKEN, "parkausweis", "musikschule").await, told(403, "FORBIDDEN"));
-    assert_eq!(
-        ask("portal", TOKEN, "parkausweis", "1").await,
-        told(403, "NO_VALID_ORIGINATOR_OR_ENDPOINT")
-    );
+    assert_eq!(ask("portal", TOKEN, "parkausweis", "1").await, told(403, "NO_VALID_ORIGINATOR_OR_ENDPOINT"));
     // The Secret came after the start; it is read again within seconds.
     let deadline = Instant::now() + Duration::from_secs(20);
     while ask("musik", musik, "kurse", "musikschule").await != told(200, "") {
@@ -447,7 +452,10 @@ fn a_wrong_configuration_ends_it_with_a_line_that_names_file_and_field() {
         "legal": {"imprintUrl": "https://a.example", "privacyUrl": "https://a.example", "accessibilityUrl": "https://a.example"},
         "ePayment": {"provider": {"type": "Sandbox"}, "endPoints": [], "payerDataDays": 90}}"#;
     let bad_url = whole.replacen("https://a.example", "nowhere", 1);
-    let no_block = whole.replace(r#""ePayment": {"provider": {"type": "Sandbox"}, "endPoints": [], "payerDataDays": 90}"#, r#""more": 1"#);
+    let no_block = whole.replace(
+        r#""ePayment": {"provider": {"type": "Sandbox"}, "endPoints": [], "payerDataDays": 90}"#,
+        r#""more": 1"#,
+    );
     for (module, url, told) in [
         ("", "", "module.json"),
         (bad_url.as_str(), "postgres://u@h/d", "publicUrl"),

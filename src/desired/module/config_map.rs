@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: EUPL-1.2
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use rathaus_contract::{CheckDigit, EPayment, EndPoint, Legal, ModuleConfig, Municipality, Provider, Receipts};
+use rathaus_contract::{
+    CheckDigit, EPayment, EndPoint, Legal, ModuleConfig, Municipality, Provider, Receipts,
+};
 
 use crate::api::ProviderType;
 use crate::tenant::{Configuration, Module};

@@ -31,8 +31,7 @@ async fn new(session: &Session) -> Result<Answer, Finding> {
     Ok(answer)
 }
 
-const PAYABLE: Rule =
-    rule("answers.status", "GET /status answers 200 for a pair that can be paid.", STATUS);
+const PAYABLE: Rule = rule("answers.status", "GET /status answers 200 for a pair that can be paid.", STATUS);
 async fn payable(session: &Session) -> Verdict {
     let answer = session.get(&session.asking()).await?;
     answer.demand(answer.status == 200, "200")
@@ -102,7 +101,8 @@ fn differing(sent: &Value, echoed: &Value, path: &str) -> Option<String> {
     let same = match (sent, echoed) {
         (Value::Object(fields), Value::Object(_)) => {
             let mut inner = fields.iter();
-            return inner.find_map(|(name, value)| differing(value, &echoed[name], &format!("{path}.{name}")));
+            return inner
+                .find_map(|(name, value)| differing(value, &echoed[name], &format!("{path}.{name}")));
         }
         (Value::Array(entries), Value::Array(others)) if entries.len() == others.len() => {
             let mut inner = entries.iter().zip(others).enumerate();
@@ -122,14 +122,14 @@ fn time(text: &str) -> Option<Timestamp> {
     text.parse().ok()
 }
 
-const AMOUNTS: Rule =
-    rule("answers.amounts", "Amounts are JSON numbers with at most two decimals.", REQUEST);
+const AMOUNTS: Rule = rule("answers.amounts", "Amounts are JSON numbers with at most two decimals.", REQUEST);
 async fn amounts(session: &Session) -> Verdict {
     let created = new(session).await?;
     let polled = session.poll(&created.accepted()?).await?;
     for answer in [created, polled] {
         let request = &answer.json["paymentRequest"];
-        answer.demand(cents(&request["grosAmount"]).is_some(), "paymentRequest.grosAmount as such a number")?;
+        answer
+            .demand(cents(&request["grosAmount"]).is_some(), "paymentRequest.grosAmount as such a number")?;
         for field in ["totalNetAmount", "totalTaxAmount", "singleNetAmount", "singleTaxAmount"] {
             let holds = cents(&request["items"][0][field]).is_some();
             answer.demand(holds, format!("paymentRequest.items[0].{field} as such a number"))?;
@@ -162,7 +162,10 @@ async fn pure(session: &Session) -> Verdict {
     let first = session.poll(&id).await?;
     for _ in 0..10 {
         let again = session.poll(&id).await?;
-        again.demand(again.json == first.json, format!("what the first poll answered: {}", shorten(&first.text)))?;
+        again.demand(
+            again.json == first.json,
+            format!("what the first poll answered: {}", shorten(&first.text)),
+        )?;
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use reqwest::header::CONTENT_TYPE;
 use serde_json::Value;
 
 use super::expect::{
-    BOOKING, BODY, CREATE, EXISTS, FIELD, PAIR, POLL, PROBLEM, REQUEST, STATUS, SUM, extension, rule,
+    BODY, BOOKING, CREATE, EXISTS, FIELD, PAIR, POLL, PROBLEM, REQUEST, STATUS, SUM, extension, rule,
 };
 use super::payment::{euros, letters};
 use super::session::{Answer, Session};

@@ -77,9 +77,18 @@ impl Answer {
 }
 
 /// Accepts what is right and refuses what is wrong.
-pub async fn both_sides(session: &Session, right: Vec<Sample>, wrong: Vec<Sample>, codes: &[&str]) -> Verdict {
+pub async fn both_sides(
+    session: &Session,
+    right: Vec<Sample>,
+    wrong: Vec<Sample>,
+    codes: &[&str],
+) -> Verdict {
     for Sample { told, request } in right {
-        session.create(&request).await.and_then(|answer| answer.accepted()).map_err(|finding| named(&told, finding))?;
+        session
+            .create(&request)
+            .await
+            .and_then(|answer| answer.accepted())
+            .map_err(|finding| named(&told, finding))?;
     }
     for Sample { told, request } in wrong {
         let refused = session.create(&request).await.and_then(|answer| answer.refused(codes));

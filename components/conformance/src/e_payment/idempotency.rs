@@ -146,11 +146,8 @@ async fn key_reused(session: &Session) -> Verdict {
     session.create(&changed).await?.accepted().map(drop)
 }
 
-const KEY_LONG: Rule = extension(
-    "idempotency.key-length",
-    "An Idempotency-Key has at most 255 characters.",
-    KEY_PLACE,
-);
+const KEY_LONG: Rule =
+    extension("idempotency.key-length", "An Idempotency-Key has at most 255 characters.", KEY_PLACE);
 async fn key_too_long(session: &Session) -> Verdict {
     let key = |length: usize| format!("{:_<length$}", session.request_id());
     with_key(session, &session.payment(), &key(255)).await?.accepted()?;
@@ -160,6 +157,7 @@ async fn key_too_long(session: &Session) -> Verdict {
 async fn with_key(session: &Session, request: &Value, key: &str) -> Result<Answer, Finding> {
     let call = session.call(Method::POST, &session.creating())?.header(CONTENT_TYPE, "application/json");
     let call = call.header("Idempotency-Key", key).body(request.to_string());
-    let told = format!("POST {} Idempotency-Key: {key} {}", session.creating(), shorten(&request.to_string()));
+    let told =
+        format!("POST {} Idempotency-Key: {key} {}", session.creating(), shorten(&request.to_string()));
     session.answer(call, &told).await
 }

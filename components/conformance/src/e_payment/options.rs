@@ -108,17 +108,25 @@ impl Login {
     /// # Errors
     /// Half of a kind is missing.
     pub fn credentials(&self) -> anyhow::Result<Credentials> {
-        Ok(match (&self.token, (&self.user, &self.password), (&self.client_id, &self.client_secret, &self.token_url)) {
-            (Some(token), ..) => Credentials::Token(token.clone()),
-            (None, (Some(user), Some(password)), _) => {
-                Credentials::Basic { user: user.clone(), password: password.clone() }
-            }
-            (None, (None, _), (Some(id), Some(secret), Some(token_url))) => {
-                Credentials::Client { id: id.clone(), secret: secret.clone(), token_url: token_url.clone() }
-            }
-            (None, (None, _), (None, ..)) => Credentials::None,
-            _ => bail!("--user needs --password; --client-id needs --client-secret and --token-url"),
-        })
+        Ok(
+            match (
+                &self.token,
+                (&self.user, &self.password),
+                (&self.client_id, &self.client_secret, &self.token_url),
+            ) {
+                (Some(token), ..) => Credentials::Token(token.clone()),
+                (None, (Some(user), Some(password)), _) => {
+                    Credentials::Basic { user: user.clone(), password: password.clone() }
+                }
+                (None, (None, _), (Some(id), Some(secret), Some(token_url))) => Credentials::Client {
+                    id: id.clone(),
+                    secret: secret.clone(),
+                    token_url: token_url.clone(),
+                },
+                (None, (None, _), (None, ..)) => Credentials::None,
+                _ => bail!("--user needs --password; --client-id needs --client-secret and --token-url"),
+            },
+        )
     }
 }
 

@@ -200,9 +200,9 @@ fn amounts(session: &Session) -> Vec<Row> {
         let sample = sample.and("/items/0/totalNetAmount", amount.clone());
         sample.and("/items/0/singleNetAmount", amount)
     };
-    let two = session.payment_of(vec![session.item(500_000_00, 0, 0), session.item(499_999_01, 0, 0)]);
-    let item_fields =
-        ["totalNetAmount", "totalTaxAmount", "singleNetAmount", "singleTaxAmount"].map(|field| format!("/items/0/{field}"));
+    let two = session.payment_of(vec![session.item(50_000_000, 0, 0), session.item(49_999_901, 0, 0)]);
+    let item_fields = ["totalNetAmount", "totalTaxAmount", "singleNetAmount", "singleTaxAmount"]
+        .map(|field| format!("/items/0/{field}"));
     let mut wrong: Vec<Sample> = Vec::new();
     for pointer in &item_fields {
         wrong.extend([session.without(pointer), session.with(pointer, Value::Null)]);

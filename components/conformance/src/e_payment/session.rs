@@ -58,8 +58,7 @@ impl Options {
     /// # Errors
     /// The authority's file cannot be read or holds no certificate.
     pub fn client(&self) -> anyhow::Result<Client> {
-        let mut builder =
-            Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
+        let mut builder = Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
         if let Some(file) = &self.ca {
             let pem = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
             let authority = Certificate::from_pem_bundle(&pem);
@@ -67,7 +66,8 @@ impl Options {
             builder = builder.tls_certs_merge(authority);
         }
         // A service on this machine is not behind a proxy.
-        let local = self.url.host_str().is_some_and(|host| ["127.0.0.1", "[::1]", "localhost"].contains(&host));
+        let local =
+            self.url.host_str().is_some_and(|host| ["127.0.0.1", "[::1]", "localhost"].contains(&host));
         Ok(if local { builder.no_proxy() } else { builder }.build()?)
     }
 }
@@ -145,7 +145,8 @@ impl Session {
 
     /// The same as nobody.
     pub fn anonymous(&self, method: Method, path: &str) -> Result<RequestBuilder, Finding> {
-        let url = self.base.join(path).map_err(|wrong| Finding::not_applicable(&format!("{path}: {wrong}")))?;
+        let url =
+            self.base.join(path).map_err(|wrong| Finding::not_applicable(&format!("{path}: {wrong}")))?;
         Ok(self.http.request(method, url))
     }
 

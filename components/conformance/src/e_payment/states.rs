@@ -143,7 +143,8 @@ async fn payed(session: &Session) -> Verdict {
     let payed = after(session, Button::Confirm).await?;
     let text = |field| payed.information(field).as_str().unwrap_or_default();
     payed.demand(METHODS.contains(&text("paymentMethod")), format!("paymentMethod, one of {METHODS:?}"))?;
-    payed.demand(utc(text("transactionTimestamp")), "transactionTimestamp such as 2026-03-01T10:00:00.000Z")?;
+    payed
+        .demand(utc(text("transactionTimestamp")), "transactionTimestamp such as 2026-03-01T10:00:00.000Z")?;
     payed.demand(!text("transactionReference").is_empty(), "transactionReference")
 }
 
@@ -182,7 +183,8 @@ const REFERENCES: Rule =
 async fn references(session: &Session) -> Verdict {
     let first = after(session, Button::Confirm).await?;
     let second = after(session, Button::Confirm).await?;
-    let (first, same) = (first.information("transactionReference"), second.information("transactionReference"));
+    let (first, same) =
+        (first.information("transactionReference"), second.information("transactionReference"));
     second.demand(first != same, format!("another transactionReference than {first}"))
 }
 
@@ -236,7 +238,10 @@ async fn repeated(session: &Session) -> Verdict {
     match again.accepted() {
         Ok(_) => {
             let id = payed.information("transactionId");
-            again.demand(again.information("transactionId") == id, format!("transactionId {id}, or PAYMENT_EXISTS"))
+            again.demand(
+                again.information("transactionId") == id,
+                format!("transactionId {id}, or PAYMENT_EXISTS"),
+            )
         }
         Err(_) => again.refused(EXISTS),
     }

@@ -20,28 +20,27 @@ pub async fn judge(session: &Session, report: &mut Report) {
 
     // 0.1 + 0.2 and 99 times 0.07 are not what binary fractions make of them.
     let tenths = || of(vec![session.item(10, 0, 0), session.item(20, 0, 0)]);
-    let taxed = || of(vec![session.item(33_33, 6_33, 19), session.item(33_33, 2_33, 7), session.item(1, 0, 0)]);
+    let taxed =
+        || of(vec![session.item(33_33, 6_33, 19), session.item(33_33, 2_33, 7), session.item(1, 0, 0)]);
     let many = || of(vec![session.item(7, 0, 0); 99]);
-    let largest = of([vec![session.item(10_101_00, 0, 0); 98], vec![session.item(10_101_00, 0, 0)]].concat());
+    let largest = of([vec![session.item(1_010_100, 0, 0); 98], vec![session.item(1_010_100, 0, 0)]].concat());
     let exact = vec![right(tenths()), right(taxed()), right(many()), right(largest)];
     report.judge(EQUAL, both_sides(session, exact, vec![], SUM)).await;
 
     let one = || of(vec![session.item(28_80, 0, 0)]);
-    let cent_off = [1, -1].into_iter().flat_map(|by| [one(), tenths(), taxed(), many()].map(|request| off(request, by)));
+    let cent_off =
+        [1, -1].into_iter().flat_map(|by| [one(), tenths(), taxed(), many()].map(|request| off(request, by)));
     report.judge(CENT, both_sides(session, vec![], cent_off.collect(), SUM)).await;
 
     let untaxed = vec![off(taxed(), -8_66)];
     report.judge(TAX, both_sides(session, vec![], untaxed, SUM)).await;
 
-    let beyond = Sample::new(of(vec![session.item(999_999_00, 0, 0); 2]), "/grosAmount", euros(999_999_00));
+    let beyond = Sample::new(of(vec![session.item(99_999_900, 0, 0); 2]), "/grosAmount", euros(99_999_900));
     report.judge(BEYOND, both_sides(session, vec![], vec![beyond], AMOUNT)).await;
 }
 
-const EQUAL: crate::Rule = rule(
-    "sums.exact",
-    "A sum that is right to the cent is accepted, however many items there are.",
-    REQUEST,
-);
+const EQUAL: crate::Rule =
+    rule("sums.exact", "A sum that is right to the cent is accepted, however many items there are.", REQUEST);
 const CENT: crate::Rule =
     rule("sums.one-cent-off", "A sum that is one cent off is refused with CALCULATION_ERROR.", REQUEST);
 const TAX: crate::Rule =

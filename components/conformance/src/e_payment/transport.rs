@@ -38,7 +38,8 @@ const NO_JSON: Rule = rule(
 );
 async fn no_json(session: &Session) -> Verdict {
     let right = session.payment().to_string();
-    let cut_off = [1, right.len() / 2, right.len() - 1].map(|length| right[..floor(&right, length)].to_owned());
+    let cut_off =
+        [1, right.len() / 2, right.len() - 1].map(|length| right[..floor(&right, length)].to_owned());
     let others = ["", "null", "[]", "\"text\"", "<xml/>", "a=b"].map(str::to_owned);
     let more = format!("{right} {{}}");
     for body in cut_off.into_iter().chain(others).chain([more]) {
