@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use comfy_table::{Table, presets};
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
 use serde::Serialize;
 
 /// Something that a service must do.
@@ -159,7 +160,7 @@ impl fmt::Display for Source {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = Table::new();
-        table.load_preset(presets::NOTHING).set_header(["RULE", "OUTCOME", "WHAT IT DEMANDS"]);
+        table.load_style(NOTHING).set_header(["RULE", "OUTCOME", "WHAT IT DEMANDS"]);
         for Judged { rule, outcome } in &self.judged {
             table.add_row([rule.id, outcome.word(), rule.sentence]);
         }

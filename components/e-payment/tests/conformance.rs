@@ -9,7 +9,6 @@
 mod faults;
 #[path = "conformance/proxy.rs"]
 mod proxy;
-#[allow(dead_code, reason = "the tests of the service use the rest")]
 mod support;
 
 use std::collections::BTreeSet;

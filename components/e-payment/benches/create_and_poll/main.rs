@@ -10,7 +10,6 @@
 
 mod load;
 mod raw;
-#[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../../tests/support/mod.rs"]
 mod support;
 

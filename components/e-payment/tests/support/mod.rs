@@ -3,6 +3,8 @@
 
 //! A real PostgreSQL server for the tests, and the real program on a database of its own.
 
+#![allow(dead_code, reason = "each program of tests uses its part")]
+
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::chown;
