@@ -25,7 +25,7 @@ pub fn routes() -> Router<App> {
 
 /// What a client sends.
 #[derive(Deserialize, ToSchema)]
-struct Asked {
+pub struct Asked {
     /// Always `client_credentials`.
     grant_type: String,
     client_id: Option<String>,

@@ -36,7 +36,7 @@ pub struct PaymentRequest {
     /// Where the browser goes afterwards; the outcome must be fetched, never trusted from there.
     /// Without it the pay page tells the outcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = Uri, max_length = 2082)]
+    #[schema(value_type = Option<String>, format = "uri", max_length = 2082)]
     pub redirect_url: Option<WebUrl>,
     /// What is paid for, 1 to 99.
     #[schema(min_items = 1, max_items = 99)]

@@ -55,7 +55,7 @@ async fn a_payment_goes_from_initial_to_payed() {
     let information = &polled["paymentInformation"];
     assert_eq!((&information["status"], &information["paymentMethod"]), (&"PAYED".into(), &"OTHER".into()));
     assert!(information["transactionTimestamp"].as_str().unwrap().ends_with('Z'));
-    assert_eq!(information["transactionReference"], "AHS-00000014", "Kassenzeichen");
+    assert_eq!(information["transactionReference"], "AHS-00000015", "Kassenzeichen");
     assert_eq!(information.get("transactionRedirectUrl"), None, "only while INITIAL");
 }
 
