@@ -73,11 +73,13 @@ impl Options {
 }
 
 impl Session {
-    /// Fetches a token if that is how it is proved who asks.
+    /// Fetches a token if that is how it is proved who asks. Fails where nobody answers, so that not
+    /// every rule waits for that.
     pub async fn start(options: &Options, http: Client) -> anyhow::Result<Self> {
         ensure!(!options.url.cannot_be_a_base(), "{} must be an http or https URL", options.url);
         let mut base = options.url.clone();
         base.set_path(&format!("{}/", options.url.path().trim_end_matches('/')));
+        http.get(base.clone()).send().await.with_context(|| format!("{base} does not answer"))?;
         let authorization = authorization(&http, options.login.credentials()?).await?;
         let booking_data =
             options.booking_data.iter().map(|(key, value)| (key.clone(), value.as_str().into())).collect();

@@ -195,8 +195,10 @@ impl Inner {
                 let amount = &mut json["paymentRequest"]["grosAmount"];
                 *amount = amount.to_string().into();
             }),
-            Fault::RedirectUrlKept if sent.polls() && !problem => reply.change(|json| {
-                json["paymentInformation"]["transactionRedirectUrl"] = "https://pay.example/".into();
+            Fault::RedirectUrlKept => reply.change(|json| {
+                if json["paymentInformation"]["status"] == "PAYED" {
+                    json["paymentInformation"]["transactionRedirectUrl"] = "https://pay.example/".into();
+                }
             }),
             Fault::TimesWithoutZ => reply.change(|json| {
                 let time = &mut json["paymentInformation"]["transactionTimestamp"];
