@@ -99,9 +99,10 @@ async fn pipeline(
     steps.push(Step::ready(DATABASE_READY, "Provisioned", format!("database {name} with a role of its own")));
 
     secrets_are_there(&module, ctx).await?;
-    let authority = match module.callers.is_empty() {
-        true => None,
-        false => Some(ctx.token_authority().await.map_err(at(DEPLOYED))?),
+    let authority = if module.callers.is_empty() {
+        None
+    } else {
+        Some(ctx.token_authority().await.map_err(at(DEPLOYED))?)
     };
     let around = Surroundings { database, authority, routed: was_available(&children) };
     let mut applied = Applied::default();

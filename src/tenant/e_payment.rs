@@ -3,7 +3,9 @@
 
 //! The block `ePayment`, checked: what the module will be told, in the words of the contract.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::ops::RangeInclusive;
 
 use rathaus_contract::{
     Authentication, CheckDigit, Clerks, Client, EPayment, EndPoint, GiroCheckout, Proof, Provider, Receipts,
@@ -24,7 +26,7 @@ pub struct Place<'a> {
     /// The end point of a module that names none.
     pub ars: &'a Ars,
     /// The siblings that call the module.
-    pub callers: &'a std::collections::BTreeSet<ModuleName>,
+    pub callers: &'a BTreeSet<ModuleName>,
     /// Whether the platform has an OpenID Connect issuer.
     pub has_issuer: bool,
 }
@@ -71,7 +73,7 @@ fn text(
     ))
 }
 
-fn within<N>(field: impl Display, number: i32, range: std::ops::RangeInclusive<i32>) -> Result<N, Verdict>
+fn within<N>(field: impl Display, number: i32, range: RangeInclusive<i32>) -> Result<N, Verdict>
 where
     N: TryFrom<i32>,
 {

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::problem::{Body, Code, Problem};
+use crate::provider;
 use crate::request::{self, PaymentRequest};
 use crate::store::{self, New, Pair};
 use crate::transaction::PaymentTransaction;
@@ -86,6 +87,7 @@ pub async fn create(
         New { client: &caller.0.name, pair: &pair, request_id: &request.request_id, request: &stored, key };
     let transaction = store::create(&app.pool, new).await?;
     tracing::info!(transaction = transaction.id, originator = pair.originator, "asked for");
+    let transaction = provider::begin(&app, transaction).await?;
     Ok(Json(transaction.as_created().answer(app.public_url())?))
 }
 
@@ -152,8 +154,9 @@ pub async fn status(
     path: PairPath,
 ) -> Result<Json<Payable>, Problem> {
     let Path((originator, end_point)) = path?;
-    pair(&app, &caller, originator, end_point)?;
+    let (pair, _) = pair(&app, &caller, originator, end_point)?;
     sqlx::query("SELECT 1").execute(&app.pool).await?;
+    app.provider.check(&pair).await?;
     Ok(Json(Payable { status: "OK" }))
 }
 

@@ -9,12 +9,13 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
-use rathaus_contract::{CheckDigit, EPayment, EndPoint, ModuleConfig, Receipts};
+use rathaus_contract::{CheckDigit, EPayment, EndPoint, ModuleConfig, Provider, Receipts};
 use sqlx::PgPool;
 use url::Url;
 
 use crate::auth::Clients;
 use crate::problem::Problem;
+use crate::provider::Guard;
 use crate::store::{self, Source};
 use crate::transaction::{Decision, Status, Transaction};
 
@@ -27,6 +28,8 @@ pub struct App {
     pub block: Arc<EPayment>,
     /// Who may call.
     pub clients: Arc<Clients>,
+    /// Who moves the money.
+    pub provider: Arc<Guard>,
     /// Its database.
     pub pool: PgPool,
     /// What it counts.
@@ -37,6 +40,11 @@ impl App {
     /// Where citizens reach the module.
     pub fn public_url(&self) -> &Url {
         &self.config.public_url
+    }
+
+    /// Whether one pays on our own page.
+    pub fn pays_here(&self) -> bool {
+        matches!(self.block.provider, Provider::Sandbox)
     }
 
     /// The authority of this id, if it is this municipality's.
@@ -63,15 +71,13 @@ impl App {
         if counts {
             self.metrics.decided(status);
             tracing::info!(transaction = id, status = status.as_str(), "decided");
-        } else if transaction.status != status {
+        } else if let Some(now) = store::find(&self.pool, id).await?
+            && now.status != status
+        {
             // Money may have moved for what is closed: somebody has to look.
             self.metrics.contradicted(status);
-            tracing::warn!(
-                transaction = id,
-                status = transaction.status.as_str(),
-                late = status.as_str(),
-                "another decision came too late"
-            );
+            let (status, late) = (now.status.as_str(), status.as_str());
+            tracing::warn!(transaction = id, status, late, "another decision came too late");
         }
         Ok(counts)
     }

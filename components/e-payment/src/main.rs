@@ -17,6 +17,7 @@ mod oauth;
 mod openapi;
 mod pay_page;
 mod problem;
+mod provider;
 mod receipt;
 mod request;
 mod settlement;
@@ -35,6 +36,7 @@ use rathaus_kit::{Args, Command, Module, Place, Secrets, web};
 use app::{App, Metrics};
 use auth::Clients;
 use book_metrics::BookMetrics;
+use provider::Guard;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
 
@@ -65,14 +67,18 @@ async fn run(args: &Args<cli::Command>) -> anyhow::Result<()> {
     if let Some(Command::Module(command)) = &args.command {
         return cli::run(command, &pool, &config.municipality, &block).await;
     }
-    let clients = Clients::new(&config, &block.clients, Secrets::below(&args.config_dir))?;
+    let secrets = Secrets::below(&args.config_dir);
+    let provider = Guard::new(provider::chosen(&config, &block, &secrets)?);
+    let clients = Clients::new(&config, &block.clients, secrets)?;
     let (metrics, books) = (Metrics::default(), BookMetrics::default());
     let mut registry = metrics.register();
+    provider.register(&mut registry);
     books.register(&mut registry);
     let app = App {
         config: Arc::new(config),
         block: Arc::new(block),
         clients: Arc::new(clients),
+        provider: Arc::new(provider),
         pool: pool.clone(),
         metrics,
     };
@@ -85,8 +91,11 @@ async fn run(args: &Args<cli::Command>) -> anyhow::Result<()> {
         .merge(oauth::routes())
         .merge(openapi::routes())
         .merge(pay_page::routes())
-        .with_state(app)
+        .merge(provider::routes())
+        .with_state(app.clone())
         .merge(web::routes())
         .merge(desk);
-    rathaus_kit::serve(args, Module { routes, pool, metrics: registry }, stop).await
+    let poller = tokio::spawn(provider::poller::run(app, stop.clone()));
+    rathaus_kit::serve(args, Module { routes, pool, metrics: registry }, stop).await?;
+    poller.await.context("the poller")
 }

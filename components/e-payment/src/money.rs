@@ -44,6 +44,11 @@ impl<const LARGEST: u64> Hundredths<LARGEST> {
         let total = number(whole)? * 100 + number(&format!("{decimals:0<2}"))?;
         if total > LARGEST { Err(wrong()) } else { Ok(Self(total)) }
     }
+
+    /// The number of hundredths, such as cents.
+    pub fn hundredths(self) -> u64 {
+        self.0
+    }
 }
 
 impl<const LARGEST: u64> PartialSchema for Hundredths<LARGEST> {

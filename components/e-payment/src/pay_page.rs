@@ -15,7 +15,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::app::App;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::request::PaymentRequest;
 use crate::store::{self, Source};
 use crate::transaction::{Decision, PaymentMethod, Status, Transaction};
@@ -97,7 +97,7 @@ async fn decide(
 ) -> Response {
     let answered = async {
         let Some(transaction) = store::find(&app.pool, &id).await? else { return Ok(unknown(&app)) };
-        if !is_sandbox(&app) {
+        if !app.pays_here() {
             return page(&app, &transaction, StatusCode::FORBIDDEN);
         }
         app.decide(&transaction, &decision.decision(), Source::Page).await?;
@@ -107,11 +107,6 @@ async fn decide(
         Ok(Redirect::to(&next).into_response())
     };
     answered.await.unwrap_or_else(|problem| unavailable(&app, &problem))
-}
-
-/// Only there does a page decide; elsewhere money would be said to have moved that has not.
-fn is_sandbox(app: &App) -> bool {
-    app.block.provider == Provider::Sandbox
 }
 
 fn page(app: &App, transaction: &Transaction, answer: StatusCode) -> Result<Response, Problem> {
@@ -124,7 +119,7 @@ fn page(app: &App, transaction: &Transaction, answer: StatusCode) -> Result<Resp
         english_amount: &grouped(&request.gros_amount.to_string(), ",", "."),
         back: back(&request).map(Url::as_str),
         status: transaction.status,
-        sandbox: is_sandbox(app),
+        sandbox: app.pays_here(),
         provider_url: transaction.at_provider.as_ref().map(|at| at.url.as_str()),
         receipt_number: transaction.receipt_number.as_deref(),
     };

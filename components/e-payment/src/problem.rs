@@ -4,6 +4,8 @@
 //! Errors as XBezahldienste 1.0.0 wants them: `application/problem+json` (RFC 9457) with a
 //! `functionalCode`.
 
+use std::fmt;
+
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -32,6 +34,13 @@ pub enum Code {
     Forbidden,
     /// Anything else.
     Unspecified,
+}
+
+impl fmt::Display for Code {
+    /// As the standard spells it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 /// An answer that is an error.

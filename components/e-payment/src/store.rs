@@ -3,6 +3,8 @@
 
 //! What is kept: transactions and the log of what happened to them, in PostgreSQL.
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use rand::RngExt;
 use rathaus_contract::Receipts;
@@ -66,7 +68,8 @@ const CREATE: &str = "WITH made AS ( \
     INSERT INTO events (transaction_id, status, effective, source) \
     SELECT id, 'INITIAL', true, 'client' FROM made";
 
-const COLUMNS: &str = "t.id, t.originator_id, t.end_point_id, t.request, t.status, t.decided_at::text AS decided_at, \
+/// What [`read`] reads of transactions `t`.
+pub const COLUMNS: &str = "t.id, t.originator_id, t.end_point_id, t.request, t.status, t.decided_at::text AS decided_at, \
     t.provider_reference, t.provider_url, t.payment_method, t.payment_method_detail, t.status_detail, t.receipt_number";
 
 /// Reads a row of [`COLUMNS`].
@@ -196,14 +199,28 @@ pub async fn find(pool: &PgPool, id: &str) -> Result<Option<Transaction>, Proble
     sqlx::query(query).bind(id).fetch_optional(pool).await?.as_ref().map(read).transpose()
 }
 
-/// Keeps where a transaction is paid. What was kept first stays: the citizen may be there already.
+/// Takes the first try of telling the provider of a transaction; when that did not work is known after
+/// `limit`. True for one of several at a time.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn started(pool: &PgPool, id: &str, at: &AtProvider) -> Result<(), Problem> {
-    let update = "UPDATE transactions SET provider_reference = $2, provider_url = $3 \
-                  WHERE id = $1 AND provider_reference IS NULL";
-    sqlx::query(update).bind(id).bind(&at.reference).bind(&at.url).execute(pool).await?;
+pub async fn take_start(pool: &PgPool, id: &str, limit: Duration) -> Result<bool, Problem> {
+    let update = "UPDATE transactions SET look_at = now() + make_interval(secs => $2) \
+                  WHERE id = $1 AND status = 'INITIAL' AND look_at IS NULL";
+    let taken = sqlx::query(update).bind(id).bind(limit.as_secs_f64()).execute(pool).await?;
+    Ok(taken.rows_affected() == 1)
+}
+
+/// Keeps where a transaction is paid, and that it is to be looked up after `look`. What was kept first
+/// stays: the citizen may be there already.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn started(pool: &PgPool, id: &str, at: &AtProvider, look: Duration) -> Result<(), Problem> {
+    let update = "UPDATE transactions SET provider_reference = $2, provider_url = $3, \
+                  look_at = now() + make_interval(secs => $4) WHERE id = $1 AND provider_reference IS NULL";
+    let query = sqlx::query(update).bind(id).bind(&at.reference).bind(&at.url).bind(look.as_secs_f64());
+    query.execute(pool).await?;
     Ok(())
 }
 

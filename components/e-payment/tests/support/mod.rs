@@ -3,6 +3,8 @@
 
 //! A real PostgreSQL server for the tests, and the real program on a database of its own.
 
+#![allow(dead_code, reason = "each test program needs a part of it")]
+
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::chown;
@@ -38,6 +40,11 @@ impl Server {
 
     /// A server of a test's own.
     pub fn start() -> Self {
+        Self::start_with("-c fsync=off -c max_connections=200")
+    }
+
+    /// The same with other words on its command line.
+    pub fn start_with(settings: &str) -> Self {
         let folder = scratch();
         if let Some((user, group)) = postgres_user() {
             chown(&folder, Some(user), Some(group)).unwrap();
@@ -52,8 +59,8 @@ impl Server {
         let made = as_postgres(&initdb).stdout(Stdio::null()).status().unwrap();
         assert!(made.success(), "initdb");
         let serve = format!(
-            "{} -D {} -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={} -c fsync=off \
-             -c max_connections=200 & pid=$!; cat >/dev/null; kill -QUIT $pid; wait $pid; rm -rf {}",
+            "{} -D {} -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={} {settings} \
+             & pid=$!; cat >/dev/null; kill -QUIT $pid; wait $pid; rm -rf {}",
             program("postgres"),
             data.display(),
             folder.display(),
@@ -64,6 +71,11 @@ impl Server {
         let server = Self { folder, port, _guard: guard };
         server.wait();
         server
+    }
+
+    /// Where it listens, on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     fn wait(&self) {
@@ -94,7 +106,8 @@ fn scratch() -> PathBuf {
     folder
 }
 
-fn program(name: &str) -> String {
+/// A program of the newest PostgreSQL of this machine.
+pub fn program(name: &str) -> String {
     let versions = fs::read_dir("/usr/lib/postgresql").expect("install the Debian package postgresql");
     let newest = versions.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse::<u32>().ok()).max();
     format!("/usr/lib/postgresql/{}/bin/{name}", newest.expect("a version of PostgreSQL"))
@@ -121,8 +134,15 @@ fn as_postgres(shell: &str) -> Command {
     command
 }
 
+/// A port below those that the system gives to whoever asks for any: between here and the program's
+/// start nobody gets it by chance.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let mut candidates = std::iter::repeat_with(|| {
+        let step = std::process::id() * 37 + NEXT.fetch_add(1, Ordering::Relaxed);
+        15_000 + u16::try_from(step % 15_000).unwrap()
+    });
+    candidates.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 /// The program on a database of its own.
@@ -144,6 +164,11 @@ impl<'a> Service<'a> {
 
     /// Migrated and serving, with an e-payment block of the test's own.
     pub async fn start_with(server: &'a Server, block: Value) -> Self {
+        Self::start_trusting(server, block, None).await
+    }
+
+    /// The same, with authorities (PEM) beside the public ones.
+    pub async fn start_trusting(server: &'a Server, block: Value, authorities: Option<&str>) -> Self {
         let config = scratch();
         let database = config.file_name().unwrap().to_str().unwrap().replace('-', "_");
         assert!(server.psql("postgres", &format!("CREATE DATABASE {database}")).0);
@@ -153,6 +178,7 @@ impl<'a> Service<'a> {
         let (port, admin_port) = (free_port(), free_port());
         let mut module = module_json(port);
         module["ePayment"] = block;
+        module["authorities"] = authorities.into();
         fs::write(config.join("module.json"), module.to_string()).unwrap();
         let bearer = HeaderValue::from_str(&format!("Bearer {TOKEN}")).unwrap();
         let http = Client::builder()
@@ -196,6 +222,11 @@ impl<'a> Service<'a> {
 
     pub fn admin_url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.admin_port)
+    }
+
+    /// The running program's process.
+    pub fn process_id(&self) -> u32 {
+        self.process.as_ref().unwrap().id()
     }
 
     /// What the program has printed.
