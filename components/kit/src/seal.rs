@@ -65,6 +65,8 @@ impl Seal {
     pub fn open<T: DeserializeOwned>(&self, headers: &HeaderMap) -> Option<T> {
         let mut validation = Validation::new(Algorithm::HS256);
         validation.leeway = 0;
+        // RFC 7519, 4.1.4: at that second it is over.
+        validation.reject_tokens_expiring_in_less_than = 1;
         let value = cookie(headers, self.name)?;
         jsonwebtoken::decode::<Sealed<T>>(value, &self.checking, &validation)
             .ok()

@@ -111,3 +111,14 @@ async fn clerks_pages_have_no_barriers() {
 async fn clerks_pages_have_no_barriers_on_a_small_dark_screen() {
     clerks_pages(Look::NarrowAndDark).await;
 }
+
+#[tokio::test]
+async fn a_barrier_that_is_there_is_found() {
+    let service = Service::start(Server::shared()).await;
+    let browser = Browser::open(Look::Desktop).await;
+    browser.go(&service.url("/pay/unknown")).await;
+    let fault = "document.documentElement.removeAttribute('lang'); document.body.style.width = '200vw'";
+    browser.client.execute(fault, Vec::new()).await.unwrap();
+    let barriers = browser.barriers().await.join("\n");
+    assert!(barriers.contains("html-has-lang") && barriers.contains("reflow"), "{barriers}");
+}

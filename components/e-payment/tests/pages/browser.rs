@@ -90,13 +90,12 @@ impl Browser {
     /// Waits for the page of this address.
     pub async fn arrives_at(&self, url: &str) {
         let deadline = Instant::now() + PATIENCE;
-        while self.client.current_url().await.unwrap().as_str() != url {
-            let text = self.text().await;
-            assert!(
-                Instant::now() < deadline,
-                "{} instead of {url}: {text}",
-                self.client.current_url().await.unwrap()
-            );
+        loop {
+            let arrived = self.client.current_url().await.unwrap();
+            if arrived.as_str() == url {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{arrived} instead of {url}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
