@@ -9,6 +9,7 @@
 pub mod agent;
 pub mod apply;
 pub mod audit;
+pub mod bench;
 pub mod checks;
 pub mod cluster;
 pub mod command;

@@ -4,14 +4,11 @@
 //! One payment as it happens: an online service creates it, a citizen confirms it in a browser, and
 //! the service asks how it went. The calls are those of XBezahldienste 1.0.0.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use html5gum::{HtmlString, StartTag, Token, Tokenizer};
 use rand::distr::{Alphanumeric, SampleString};
+use rathaus_conformance::form::Form;
 use reqwest::{Client, Response, StatusCode, header};
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -91,7 +88,7 @@ async fn confirm(client: &Client, page: Url) -> Result<()> {
         .filter_map(|cookie| cookie.to_str().ok()?.split(';').next().map(str::to_owned))
         .collect();
     let html = body(answer).await?;
-    let form = first_form(&html)?;
+    let form = Form::first(&html).context("the page has no form with a button to send it")?;
     let mut send = client.post(page.join(&form.action)?).form(&form.fields);
     if !cookies.is_empty() {
         send = send.header(header::COOKIE, cookies.join("; "));
@@ -102,63 +99,6 @@ async fn confirm(client: &Client, page: Url) -> Result<()> {
         body(answer).await?;
     }
     Ok(())
-}
-
-#[derive(Debug, PartialEq)]
-struct Form {
-    action: String,
-    fields: BTreeMap<String, String>,
-}
-
-/// Buttons after the first take no part, as in a browser where the first is pressed.
-fn first_form(html: &str) -> Result<Form> {
-    let mut form: Option<Form> = None;
-    let mut pressed = false;
-    for Ok(token) in Tokenizer::new(html) {
-        match (token, &mut form) {
-            (Token::StartTag(tag), None) if is(&tag.name, "form") && is_sent(&tag) => {
-                let action = attribute(&tag, "action").unwrap_or_default();
-                form = Some(Form { action, fields: BTreeMap::new() });
-            }
-            (Token::StartTag(tag), Some(form)) if is(&tag.name, "input") => form.take(&tag),
-            (Token::StartTag(tag), Some(form)) if is(&tag.name, "button") && sends(&tag) && !pressed => {
-                form.take(&tag);
-                pressed = true;
-            }
-            (Token::EndTag(tag), Some(_)) if is(&tag.name, "form") => break,
-            _ => {}
-        }
-    }
-    if !pressed {
-        bail!("the page has no form with a button to send it");
-    }
-    form.context("the page has no form")
-}
-
-impl Form {
-    fn take(&mut self, tag: &StartTag<()>) {
-        if let Some(name) = attribute(tag, "name") {
-            self.fields.insert(name, attribute(tag, "value").unwrap_or_default());
-        }
-    }
-}
-
-fn is(name: &HtmlString, wanted: &str) -> bool {
-    name.as_slice() == wanted.as_bytes()
-}
-
-/// Forms that are not sent by POST only search or filter.
-fn is_sent(form: &StartTag<()>) -> bool {
-    attribute(form, "method").is_some_and(|method| method.eq_ignore_ascii_case("post"))
-}
-
-fn sends(button: &StartTag<()>) -> bool {
-    attribute(button, "type").is_none_or(|kind| kind == "submit")
-}
-
-fn attribute(tag: &StartTag<()>, name: &str) -> Option<String> {
-    let value = &tag.attributes.get(name.as_bytes())?.value;
-    Some(String::from_utf8_lossy(value).into_owned())
 }
 
 async fn json_of(answer: Response) -> Result<Value> {
@@ -177,26 +117,4 @@ async fn body(answer: Response) -> Result<String> {
 fn text(value: &Value, field: &str) -> Result<String> {
     let found = value[field].as_str().with_context(|| format!("the answer has no {field}: {value}"))?;
     Ok(found.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_form_is_sent_as_its_first_button_sends_it() {
-        let html = r#"<form method="get" action="/search"><button>go</button></form>
-            <form method="POST" action="confirm"><input type="hidden" name="token" value="t1">
-            <button type="button" name="help">?</button>
-            <button name="decision" value="pay">Pay</button><button name="decision" value="cancel">No</button></form>"#;
-        let form = first_form(html).unwrap();
-        assert_eq!(form.action, "confirm");
-        let fields = [("decision", "pay"), ("token", "t1")];
-        assert_eq!(form.fields, fields.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
-    }
-
-    #[test]
-    fn a_page_without_a_form_is_an_error() {
-        assert!(first_form("<p>Gone</p>").is_err());
-    }
 }

@@ -31,6 +31,9 @@ const NODE: &[Package] = &[
     ("postgresql", "/usr/lib/postgresql"),
 ];
 
+/// The components' pages come with style sheets from npm.
+const PAGES: &[Package] = &[("npm", "/usr/bin/npm")];
+
 /// Citizens come with a browser.
 const BROWSER: &[Package] =
     &[("chromium", "/usr/bin/chromium"), ("chromium-driver", "/usr/bin/chromedriver")];
@@ -66,11 +69,20 @@ pub async fn go() -> Result<()> {
     }
 }
 
-/// Installs what the end-to-end tests need beside [`node`].
+/// Installs what building the components needs beside Rust.
+///
+/// # Errors
+/// As [`node`].
+pub async fn components(progress: &mut Progress) -> Result<()> {
+    install(progress, PAGES).await
+}
+
+/// Installs what the tests need beside [`node`].
 ///
 /// # Errors
 /// As [`node`].
 pub async fn tests(progress: &mut Progress) -> Result<()> {
+    components(progress).await?;
     install(progress, BROWSER).await
 }
 

@@ -8,6 +8,7 @@ mod app;
 mod auth;
 mod book_metrics;
 mod booking_data;
+mod clerk;
 mod cli;
 mod confirmation;
 mod erasure;
@@ -30,7 +31,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use axum::Router;
 use clap::Parser;
-use rathaus_kit::{Args, Command, Module, Place, Secrets};
+use rathaus_kit::{Args, Command, Module, Place, Secrets, web};
 
 use app::{App, Metrics};
 use auth::Clients;
@@ -84,13 +85,16 @@ async fn run(args: &Args<cli::Command>) -> anyhow::Result<()> {
     let stop = rathaus_kit::stop_on_signal()?;
     tokio::spawn(erasure::run(pool.clone(), app.block.payer_data_days, stop.clone()));
     tokio::spawn(books.run(pool.clone(), app.block.clone(), stop.clone()));
+    let desk = clerk::routes(app.config.clone(), Secrets::below(&args.config_dir), pool.clone())?;
     let routes = Router::new()
         .merge(api::routes())
         .merge(oauth::routes())
         .merge(openapi::routes())
         .merge(pay_page::routes())
         .merge(provider::routes())
-        .with_state(app.clone());
+        .with_state(app.clone())
+        .merge(web::routes())
+        .merge(desk);
     let poller = tokio::spawn(provider::poller::run(app, stop.clone()));
     rathaus_kit::serve(args, Module { routes, pool, metrics: registry }, stop).await?;
     poller.await.context("the poller")

@@ -1,14 +1,16 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! The pay page of the sandbox: a form of three buttons, without JavaScript and cookies.
+//! The page of a payment, without JavaScript and cookies: what is paid to whom, and how it stands. In
+//! the sandbox it has three buttons that decide; for any other provider it only leads there.
 
 use askama::Template;
 use axum::extract::{Form, Path, State};
-use axum::http::{StatusCode, header};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Router, routing};
-use rathaus_contract::ModuleConfig;
+use rathaus_contract::{ModuleConfig, Provider};
+use rathaus_kit::web;
 use serde::Deserialize;
 use url::Url;
 
@@ -21,12 +23,7 @@ use crate::web_url::WebUrl;
 
 /// The pay page's routes.
 pub fn routes() -> Router<App> {
-    Router::new().route("/pay/{id}", routing::get(show).post(decide)).route("/style.css", routing::get(style))
-}
-
-async fn style() -> impl IntoResponse {
-    let headers = [(header::CONTENT_TYPE, "text/css"), (header::CACHE_CONTROL, "public, max-age=3600")];
-    (headers, include_str!("../templates/style.css"))
+    Router::new().route("/pay/{id}", routing::get(show).post(decide))
 }
 
 #[derive(Template)]
@@ -39,6 +36,9 @@ struct PayPage<'a> {
     english_amount: &'a str,
     back: Option<&'a str>,
     status: Status,
+    sandbox: bool,
+    provider_url: Option<&'a str>,
+    receipt_number: Option<&'a str>,
 }
 
 #[derive(Template)]
@@ -56,7 +56,7 @@ struct UnavailablePage<'a> {
 async fn show(State(app): State<App>, Path(id): Path<String>) -> Response {
     let shown = async {
         match store::find(&app.pool, &id).await? {
-            Some(transaction) => page(&app, &transaction),
+            Some(transaction) => page(&app, &transaction, StatusCode::OK),
             None => Ok(unknown(&app)),
         }
     };
@@ -97,10 +97,10 @@ async fn decide(
 ) -> Response {
     let answered = async {
         let Some(transaction) = store::find(&app.pool, &id).await? else { return Ok(unknown(&app)) };
-        // Where a provider takes the money, nobody's word counts but its own.
-        if app.pays_here() {
-            app.decide(&transaction, &decision.decision(), Source::Page).await?;
+        if !app.pays_here() {
+            return page(&app, &transaction, StatusCode::FORBIDDEN);
         }
+        app.decide(&transaction, &decision.decision(), Source::Page).await?;
         let request = transaction.payment_request()?;
         // Without an online service to go back to, this page tells the outcome.
         let next = back(&request).map_or_else(|| format!("/pay/{id}"), Url::to_string);
@@ -109,15 +109,7 @@ async fn decide(
     answered.await.unwrap_or_else(|problem| unavailable(&app, &problem))
 }
 
-fn page(app: &App, transaction: &Transaction) -> Result<Response, Problem> {
-    if !app.pays_here() && transaction.status == Status::Initial {
-        let wait = || Problem::new(Code::Unspecified, "the provider was not reached yet");
-        let at = transaction
-            .at_provider
-            .as_ref()
-            .ok_or_else(|| wait().with_status(StatusCode::SERVICE_UNAVAILABLE))?;
-        return Ok(Redirect::to(&at.url).into_response());
-    }
+fn page(app: &App, transaction: &Transaction, answer: StatusCode) -> Result<Response, Problem> {
     let request = transaction.payment_request()?;
     let page = PayPage {
         config: &app.config,
@@ -127,6 +119,9 @@ fn page(app: &App, transaction: &Transaction) -> Result<Response, Problem> {
         english_amount: &grouped(&request.gros_amount.to_string(), ",", "."),
         back: back(&request).map(Url::as_str),
         status: transaction.status,
+        sandbox: app.pays_here(),
+        provider_url: transaction.at_provider.as_ref().map(|at| at.url.as_str()),
+        receipt_number: transaction.receipt_number.as_deref(),
     };
     // The browser goes on to the online service after the form, and from there to wherever that
     // leads it: Chromium holds each of these redirects against form-action, too.
@@ -134,7 +129,7 @@ fn page(app: &App, transaction: &Transaction) -> Result<Response, Problem> {
         "https" => "https:",
         _ => "https: http:",
     });
-    Ok(html(StatusCode::OK, &page, target))
+    Ok(web::page(answer, &page, target))
 }
 
 fn back(request: &PaymentRequest) -> Option<&Url> {
@@ -142,28 +137,15 @@ fn back(request: &PaymentRequest) -> Option<&Url> {
 }
 
 fn unknown(app: &App) -> Response {
-    html(StatusCode::NOT_FOUND, &UnknownPage { config: &app.config }, "")
+    web::page(StatusCode::NOT_FOUND, &UnknownPage { config: &app.config }, "")
 }
 
 fn unavailable(app: &App, problem: &Problem) -> Response {
-    html(problem.status(), &UnavailablePage { config: &app.config }, "")
-}
-
-fn html(status: StatusCode, page: &impl Template, form_target: &str) -> Response {
-    let policy = format!(
-        "default-src 'none'; style-src 'self'; form-action 'self' {form_target}; frame-ancestors 'none'; base-uri 'none'"
-    );
-    match page.render() {
-        Ok(text) => (status, [(header::CONTENT_SECURITY_POLICY, policy)], Html(text)).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "page");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
-    }
+    web::page(problem.status(), &UnavailablePage { config: &app.config }, "")
 }
 
 /// An amount as people write it, such as 1.234,56 in German.
-fn grouped(amount: &str, thousands: &str, decimal: &str) -> String {
+pub fn grouped(amount: &str, thousands: &str, decimal: &str) -> String {
     let (euros, cents) = amount.split_once('.').unwrap_or((amount, "00"));
     let grouped: Vec<&str> = euros
         .as_bytes()

@@ -32,12 +32,13 @@ async fn a_payment_goes_from_initial_to_payed() {
     // Any https: where the online service leads the browser afterwards is not known here.
     assert!(policy.contains("form-action 'self' https:;") && policy.contains("default-src 'none'"));
     assert!(!policy.contains("unsafe-inline") && !policy.contains("script-src"));
-    let style = service.http.get(service.url("/style.css")).send().await.unwrap();
+    let text = page.text().await.unwrap();
+    let style = text.split('"').find(|part| part.ends_with("/site.css")).unwrap();
+    let style = service.http.get(service.url(style)).send().await.unwrap();
     assert_eq!(
         (style.status().as_u16(), &style.headers()["content-type"]),
-        (200, &"text/css".parse().unwrap())
+        (200, &"text/css; charset=utf-8".parse().unwrap())
     );
-    let text = page.text().await.unwrap();
     for told in [
         "Stadt Ahaus",
         "Parkausweis 17",
@@ -379,7 +380,7 @@ async fn a_database_that_is_away_makes_it_unready_until_it_is_back() {
     assert_eq!(answer.json::<Value>().await.unwrap()["functionalCode"], "UNSPECIFIED");
     let page = service.http.get(service.url(&format!("/pay/{}", id(&created)))).send().await.unwrap();
     assert_eq!(page.status(), 503);
-    assert!(page.text().await.unwrap().contains("<h1>Zurzeit nicht erreichbar"), "people get a page");
+    assert!(page.text().await.unwrap().contains("Zurzeit nicht erreichbar"), "people get a page");
 
     assert!(server.psql("postgres", &away.replace("false", "true")).0);
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -411,13 +412,14 @@ async fn every_answer_has_the_headers_that_protect_browsers() {
     let service = Service::start(Server::shared()).await;
     let (_, created) = service.create(&payment("R-1")).await;
     let pay = format!("/pay/{}", id(&created));
-    for path in [pay.as_str(), "/pay/unknown", "/nothing", "/style.css"] {
+    let style = format!("{}/site.css", rathaus_kit::web::FOLDER);
+    for path in [pay.as_str(), "/pay/unknown", "/nothing", "/static/other/site.css", style.as_str()] {
         let answer = service.http.get(service.url(path)).send().await.unwrap();
         let told = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap());
         assert_eq!(told("x-content-type-options"), Some("nosniff"), "{path}");
         assert_eq!(told("referrer-policy"), Some("no-referrer"), "{path}");
         assert!(told("strict-transport-security").is_some(), "{path}");
-        assert_eq!(told("cache-control") == Some("no-store"), path != "/style.css", "{path}");
+        assert_eq!(told("cache-control") == Some("no-store"), path != style, "{path}");
         assert_eq!(told("set-cookie"), None, "{path}");
     }
 }

@@ -2,13 +2,17 @@
 // SPDX-License-Identifier: EUPL-1.2
 
 //! What every module image needs and none should write again: its place, its database, its probes,
-//! its logs, and a stop that loses nothing. Knows the module contract and nothing of Kubernetes.
+//! its logs, its pages, its login, and a stop that loses nothing. Knows the module contract and nothing of Kubernetes.
 
 mod connections;
 mod database;
+mod http_client;
+pub mod oidc;
 mod place;
+pub mod seal;
 mod secrets;
 mod serve;
+pub mod web;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,6 +21,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 pub use database::{connect, migrate};
+pub use http_client::http_client;
 pub use place::{Place, read};
 pub use secrets::Secrets;
 pub use serve::{Module, serve, stop_on_signal};

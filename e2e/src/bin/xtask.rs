@@ -5,10 +5,11 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
 use e2e::{
-    agent, checks, demo, images, install, lock::Lock, node, prerequisites, progress::Progress, target::Target,
+    agent, bench, checks, demo, images, install, lock::Lock, node, prerequisites, progress::Progress,
+    target::Target,
 };
 
 /// What one does with this repository
@@ -35,12 +36,39 @@ enum Command {
         #[arg(long)]
         release: bool,
     },
+    /// Judge a service of any vendor by its open standard, from outside
+    #[command(subcommand)]
+    Conformance(Conformance),
+    /// Measure a component on this machine
+    #[command(subcommand)]
+    Bench(Bench),
     /// What the local cluster keeps running beside Kubernetes
     #[command(hide = true)]
     Agent {
         #[arg(long)]
         kubeconfig: PathBuf,
     },
+}
+
+#[derive(Subcommand)]
+enum Conformance {
+    /// XBezahldienste 1.0.0; ends with 0 only if no rule failed
+    ///
+    /// Creates some hundred payments of up to 999999 euros each: point it at a test system. What each
+    /// rule means stands in docs/conformance.md.
+    EPayment {
+        #[command(flatten)]
+        options: Box<rathaus_conformance::e_payment::Options>,
+        /// Print a line of JSON for each rule instead of the table
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Payments created and polled over HTTP, and the same statements by pgbench, by turns
+    EPayment(bench::Turns),
 }
 
 #[derive(Args)]
@@ -64,6 +92,8 @@ async fn main() -> ExitCode {
         Command::Up => up().await,
         Command::Down => down().await,
         Command::Images { release } => pack(release).await,
+        Command::Conformance(Conformance::EPayment { options, json }) => conformance(&options, json).await,
+        Command::Bench(Bench::EPayment(turns)) => bench::e_payment(turns).await,
         Command::Agent { kubeconfig } => agent::run(&kubeconfig).await,
     };
     match done {
@@ -127,4 +157,17 @@ async fn pack(release: bool) -> Result<()> {
         println!("{}  {} bytes  {}", image.reference(), image.size, image.archive.display());
     }
     Ok(())
+}
+
+async fn conformance(options: &rathaus_conformance::e_payment::Options, json: bool) -> Result<()> {
+    let report = rathaus_conformance::e_payment::run(options, options.client()?).await?;
+    if json {
+        print!("{}", report.json_lines()?);
+    } else {
+        print!("{report}");
+    }
+    match report.failed().len() {
+        0 => Ok(()),
+        failed => bail!("{} fails {failed} of {} rules", options.url, report.judged().len()),
+    }
 }

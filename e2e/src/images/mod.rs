@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::{command, paths, progress::Progress, tools::Tools};
+use crate::{command, paths, prerequisites, progress::Progress, tools::Tools};
 
 /// Stands for the registry that the images are pushed to one day; nothing is ever pulled from it.
 pub const REPOSITORY: &str = "registry.example/rathaus";
@@ -111,6 +111,7 @@ pub fn packed(name: &str) -> Result<Image> {
 /// # Errors
 /// A build fails, or an image is heavier than 25 MB.
 pub async fn own(progress: &mut Progress, release: bool) -> Result<Vec<Image>> {
+    prerequisites::components(progress).await?;
     let mut words = vec!["--package=rathaus", "--package=e-payment", "--bins"];
     if release {
         words.push("--release");

@@ -23,6 +23,7 @@ mod quiet_when_nothing_changes;
 mod rights_are_narrow;
 mod support;
 mod suspended_is_untouched;
+mod vendors_can_check_conformance;
 
 use kube::Client;
 

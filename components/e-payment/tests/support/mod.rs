@@ -40,6 +40,11 @@ impl Server {
 
     /// A server of a test's own.
     pub fn start() -> Self {
+        Self::start_with("-c fsync=off -c max_connections=200")
+    }
+
+    /// The same with other words on its command line.
+    pub fn start_with(settings: &str) -> Self {
         let folder = scratch();
         if let Some((user, group)) = postgres_user() {
             chown(&folder, Some(user), Some(group)).unwrap();
@@ -54,8 +59,8 @@ impl Server {
         let made = as_postgres(&initdb).stdout(Stdio::null()).status().unwrap();
         assert!(made.success(), "initdb");
         let serve = format!(
-            "{} -D {} -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={} -c fsync=off \
-             -c max_connections=200 & pid=$!; cat >/dev/null; kill -QUIT $pid; wait $pid; rm -rf {}",
+            "{} -D {} -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={} {settings} \
+             & pid=$!; cat >/dev/null; kill -QUIT $pid; wait $pid; rm -rf {}",
             program("postgres"),
             data.display(),
             folder.display(),
@@ -66,6 +71,11 @@ impl Server {
         let server = Self { folder, port, _guard: guard };
         server.wait();
         server
+    }
+
+    /// Where it listens, on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     fn wait(&self) {
@@ -96,7 +106,8 @@ fn scratch() -> PathBuf {
     folder
 }
 
-fn program(name: &str) -> String {
+/// A program of the newest PostgreSQL of this machine.
+pub fn program(name: &str) -> String {
     let versions = fs::read_dir("/usr/lib/postgresql").expect("install the Debian package postgresql");
     let newest = versions.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse::<u32>().ok()).max();
     format!("/usr/lib/postgresql/{}/bin/{name}", newest.expect("a version of PostgreSQL"))
@@ -125,7 +136,7 @@ fn as_postgres(shell: &str) -> Command {
 
 /// A port below those that the system gives to whoever asks for any: between here and the program's
 /// start nobody gets it by chance.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let mut candidates = std::iter::repeat_with(|| {
         let step = std::process::id() * 37 + NEXT.fetch_add(1, Ordering::Relaxed);
@@ -211,6 +222,11 @@ impl<'a> Service<'a> {
 
     pub fn admin_url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.admin_port)
+    }
+
+    /// The running program's process.
+    pub fn process_id(&self) -> u32 {
+        self.process.as_ref().unwrap().id()
     }
 
     /// What the program has printed.

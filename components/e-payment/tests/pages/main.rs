@@ -1,0 +1,15 @@
+// SPDX-FileCopyrightText: 2026 The rathaus authors
+// SPDX-License-Identifier: EUPL-1.2
+
+//! What people see of the module: the real program, a real browser, a real OpenID provider.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may end so")]
+
+mod accessibility;
+mod browser;
+mod clerks;
+mod issuer;
+mod packages;
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "these tests need less than others")]
+mod support;
