@@ -90,14 +90,13 @@ pub fn csv(settlement: &Settlement) -> io::Result<Vec<u8>> {
         }
     }
     for (end_point, of_it) in &settlement.end_points {
-        write(total_line("SUBTOTAL", end_point, of_it))?;
+        write(total("SUBTOTAL", end_point, of_it))?;
     }
-    write(total_line("TOTAL", "", &settlement.total))?;
+    write(total("TOTAL", "", &settlement.total))?;
     writer.into_inner().map_err(|error| error.into_error())
 }
 
-fn total_line<'a>(record: &'a str, end_point: &'a str, total: &'a Total) -> Line<'a> {
-    let Total { payments, amount } = total;
+fn total<'a>(record: &'a str, end_point: &'a str, Total { payments, amount }: &'a Total) -> Line<'a> {
     Line { record, end_point, amount, payments: payments.to_string(), ..Line::default() }
 }
 
