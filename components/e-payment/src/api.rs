@@ -84,8 +84,14 @@ pub async fn create(
     request.has_booking_data(&end_point.booking_data)?;
     let stored = serde_json::to_string(&request)
         .map_err(|wrong| Problem::field("the body", &format!("cannot be kept: {wrong}")))?;
-    let new =
-        New { client: &caller.0.name, pair: &pair, request_id: &request.request_id, request: &stored, key, receipts: &end_point.receipts };
+    let new = New {
+        client: &caller.0.name,
+        pair: &pair,
+        request_id: &request.request_id,
+        request: &stored,
+        key,
+        receipts: &end_point.receipts,
+    };
     let transaction = store::create(&app.pool, new).await?;
     tracing::info!(transaction = transaction.id, originator = pair.originator, "asked for");
     let transaction = provider::begin(&app, transaction).await?;

@@ -49,10 +49,16 @@ pub fn read(reader: impl Read) -> Result<Vec<(u64, Result<Line, String>)>, Error
     let mut records = reader.byte_records();
     let header = records.next().transpose().map_err(std::io::Error::from)?.unwrap_or_default();
     let columns = columns(&header)?;
+    // The reader's own count stands still at the end of a line and misses empty ones.
+    let (mut counted, mut number) = (0, 1);
     let lines = records.map(|record| {
         let record = record.map_err(std::io::Error::from)?;
-        let number = record.position().map_or(0, csv::Position::line);
-        Ok((number, line(&record, header.len(), columns)))
+        let start =
+            record.position().and_then(|position| usize::try_from(position.byte()).ok()).unwrap_or(counted);
+        let ends = bytes[start..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        number += bytes[counted..start + ends].iter().filter(|byte| **byte == b'\n').count();
+        counted = start + ends;
+        Ok((number as u64, line(&record, header.len(), columns)))
     });
     lines.collect()
 }
