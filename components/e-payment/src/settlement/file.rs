@@ -89,18 +89,15 @@ pub fn csv(settlement: &Settlement) -> io::Result<Vec<u8>> {
             })?;
         }
     }
-    let total = |record, end_point, Total { payments, amount }: &Total| Line {
-        record,
-        end_point,
-        amount,
-        payments: payments.to_string(),
-        ..Line::default()
-    };
     for (end_point, of_it) in &settlement.end_points {
         write(total("SUBTOTAL", end_point, of_it))?;
     }
     write(total("TOTAL", "", &settlement.total))?;
     writer.into_inner().map_err(|error| error.into_error())
+}
+
+fn total<'a>(record: &'a str, end_point: &'a str, Total { payments, amount }: &'a Total) -> Line<'a> {
+    Line { record, end_point, amount, payments: payments.to_string(), ..Line::default() }
 }
 
 /// A field that no spreadsheet takes for a formula: online services choose some of them, and what
