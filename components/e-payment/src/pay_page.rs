@@ -9,13 +9,13 @@ use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Router, routing};
-use rathaus_contract::{ModuleConfig, Provider};
+use rathaus_contract::ModuleConfig;
 use rathaus_kit::web;
 use serde::Deserialize;
 use url::Url;
 
 use crate::app::App;
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 use crate::request::PaymentRequest;
 use crate::store::{self, Source};
 use crate::transaction::{Decision, PaymentMethod, Status, Transaction};
