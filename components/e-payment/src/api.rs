@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::problem::{Body, Code, Problem};
 use crate::provider;
+use crate::receipt;
 use crate::request::{self, PaymentRequest};
 use crate::store::{self, New, Pair};
 use crate::transaction::PaymentTransaction;
@@ -84,11 +85,11 @@ pub async fn create(
     let stored = serde_json::to_string(&request)
         .map_err(|wrong| Problem::field("the body", &format!("cannot be kept: {wrong}")))?;
     let new =
-        New { client: &caller.0.name, pair: &pair, request_id: &request.request_id, request: &stored, key };
+        New { client: &caller.0.name, pair: &pair, request_id: &request.request_id, request: &stored, key, receipts: &end_point.receipts };
     let transaction = store::create(&app.pool, new).await?;
     tracing::info!(transaction = transaction.id, originator = pair.originator, "asked for");
     let transaction = provider::begin(&app, transaction).await?;
-    Ok(Json(transaction.as_created().answer(app.public_url())?))
+    Ok(Json(transaction.when_created().answer(app.public_url())?))
 }
 
 /// Ask where a payment stands. Changes nothing.
@@ -154,8 +155,10 @@ pub async fn status(
     path: PairPath,
 ) -> Result<Json<Payable>, Problem> {
     let Path((originator, end_point)) = path?;
-    let (pair, _) = pair(&app, &caller, originator, end_point)?;
-    sqlx::query("SELECT 1").execute(&app.pool).await?;
+    let (pair, end_point) = pair(&app, &caller, originator, end_point)?;
+    if receipt::is_used_up(&app.pool, &end_point.id, &end_point.receipts).await? {
+        return Err(store::used_up(&end_point.id));
+    }
     app.provider.check(&pair).await?;
     Ok(Json(Payable { status: "OK" }))
 }

@@ -159,8 +159,13 @@ impl Clients {
     fn by_token(&self, token: &str) -> Result<Caller, &'static str> {
         let wrong = "the bearer token is not one of a client's, or it has expired";
         let known = self.known();
-        if let Some(known) = known.iter().find(|known| same(&known.token, token)) {
-            return Ok(Caller(known.client.clone()));
+        let mut with_it = known.iter().filter(|known| same(&known.token, token));
+        match (with_it.next(), with_it.next()) {
+            (Some(known), None) => return Ok(Caller(known.client.clone())),
+            (Some(_), Some(_)) => {
+                return Err("the bearer token is that of several clients; each needs its own");
+            }
+            _ => {}
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| wrong)?;
         let kid = header.kid.ok_or(wrong)?;

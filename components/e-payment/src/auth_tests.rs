@@ -105,6 +105,19 @@ fn a_client_whose_secret_is_missing_or_easily_guessed_cannot_call() {
 }
 
 #[test]
+fn a_token_of_two_clients_is_nobodys() {
+    let place = Place::new("twice");
+    place.write(TOKEN);
+    let client = |name: &str| -> Client {
+        serde_json::from_value(json!({"name": name, "secret": "portal", "originators": ["a"]})).unwrap()
+    };
+    let mut clients = place.clients();
+    clients.registered.push((Arc::new(client("second")), "portal".to_owned()));
+    assert!(clients.authenticate(&sent(&format!("Bearer {TOKEN}"))).unwrap_err().contains("several"));
+    assert!(clients.by_name("second", TOKEN).is_ok(), "by name it is clear");
+}
+
+#[test]
 fn an_issued_token_holds_until_the_clients_own_changes() {
     let place = Place::new("issued");
     place.write(TOKEN);

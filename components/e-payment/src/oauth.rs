@@ -82,7 +82,9 @@ pub async fn token(
         let told = "send client_id and client_secret, in the form or by HTTP Basic".to_owned();
         return refuse(StatusCode::UNAUTHORIZED, "invalid_client", told);
     };
-    let caller = match app.clients.by_name(&name, &secret) {
+    // Clients should encode both in HTTP Basic as in a form (section 2.3.1); many do not.
+    let decoded = || app.clients.by_name(&decode(&name), &decode(&secret));
+    let caller = match app.clients.by_name(&name, &secret).or_else(|_| decoded()) {
         Ok(caller) => caller,
         Err(told) => return refuse(StatusCode::UNAUTHORIZED, "invalid_client", told.to_owned()),
     };
@@ -98,10 +100,25 @@ pub async fn token(
     }
 }
 
+fn decode(text: &str) -> String {
+    url::form_urlencoded::parse(text.as_bytes()).map(|(text, _)| text.into_owned()).collect()
+}
+
 fn refuse(status: StatusCode, error: &'static str, error_description: String) -> Response {
     let body = Json(Refusal { error, error_description });
     if status == StatusCode::UNAUTHORIZED {
         return (status, [(header::WWW_AUTHENTICATE, auth::CHALLENGE)], body).into_response();
     }
     (status, body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_encoded_as_in_a_form_is_decoded() {
+        assert_eq!(decode("a%2Bb%3Dc%26d+e"), "a+b=c&d e");
+        assert_eq!(decode("plain-token_1.2~3"), "plain-token_1.2~3");
+    }
 }

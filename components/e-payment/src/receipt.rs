@@ -6,8 +6,8 @@
 use rathaus_contract::{CheckDigit, Receipts};
 use sqlx::{PgConnection, PgExecutor};
 
-/// With more numbers left than this, payments under way are not counted: there are never so many.
-const PLENTY: i64 = 10_000;
+/// Numbers at the end of a range that are kept for payments under way: new ones are refused before.
+const RESERVE: i64 = 10_000;
 
 /// The largest running number that fits into the numbers' length.
 pub fn capacity(receipts: &Receipts) -> i64 {
@@ -56,7 +56,7 @@ fn luhn(body: &str) -> u32 {
 /// end, and a number that is rolled back is taken by the next: there are no gaps.
 ///
 /// A payment is never refused for want of a number: beyond the range, numbers grow by a place and an
-/// error is logged. [`is_used_up`] keeps new payments away before.
+/// error is logged. New payments are kept away before, see [`last_for_new`].
 ///
 /// # Errors
 /// The database does not answer.
@@ -89,8 +89,12 @@ pub async fn take_number(
     }
 }
 
-/// Whether an end point's range has no number left for one more payment, those under way taken into
-/// account.
+/// The running number after which an end point's range takes no new payments.
+pub fn last_for_new(receipts: &Receipts) -> i64 {
+    capacity(receipts) - RESERVE
+}
+
+/// Whether an end point's range takes no new payments any more.
 ///
 /// # Errors
 /// The database does not answer.
@@ -99,16 +103,12 @@ pub async fn is_used_up(
     end_point: &str,
     receipts: &Receipts,
 ) -> sqlx::Result<bool> {
-    let query = "WITH range AS (SELECT $3 - COALESCE(max(last), 0) AS numbers FROM receipt_ranges \
-                                WHERE end_point_id = $1 AND prefix = $2) \
-                 SELECT CASE WHEN numbers > $4 THEN false ELSE numbers <= \
-                     (SELECT count(*) FROM transactions WHERE status = 'INITIAL' AND end_point_id = $1) END \
-                 FROM range";
+    let query =
+        "SELECT EXISTS (SELECT FROM receipt_ranges WHERE end_point_id = $1 AND prefix = $2 AND last > $3)";
     sqlx::query_scalar(query)
         .bind(end_point)
         .bind(&receipts.prefix)
-        .bind(capacity(receipts))
-        .bind(PLENTY)
+        .bind(last_for_new(receipts))
         .fetch_one(executor)
         .await
 }

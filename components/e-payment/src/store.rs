@@ -55,12 +55,15 @@ pub struct New<'a> {
     pub request: &'a str,
     /// The client's `Idempotency-Key`.
     pub key: Option<&'a str>,
+    /// The range that its receipt number will be of.
+    pub receipts: &'a Receipts,
 }
 
 /// One statement and so one round trip: most of what this module does is this.
 const CREATE: &str = "WITH made AS ( \
         INSERT INTO transactions (id, originator_id, end_point_id, request_id, request, client, status) \
-        VALUES ($1, $2, $3, $4, $5, $6, 'INITIAL') \
+        SELECT $1, $2, $3, $4, $5, $6, 'INITIAL' WHERE NOT EXISTS ( \
+            SELECT FROM receipt_ranges WHERE end_point_id = $3 AND prefix = $8 AND last > $9) \
         ON CONFLICT (originator_id, end_point_id, request_id) DO NOTHING RETURNING id), \
     keyed AS ( \
         INSERT INTO idempotency_keys (client, key, transaction_id) \
@@ -104,7 +107,7 @@ pub fn read(row: &PgRow) -> Result<Transaction, Problem> {
 ///
 /// # Errors
 /// `PAYMENT_EXISTS` where the requestId was used for another request; `VALIDATION_ERROR` with 422
-/// where the `Idempotency-Key` was.
+/// where the `Idempotency-Key` was; `UNSPECIFIED` with 503 where no receipt number is left.
 pub async fn create(pool: &PgPool, new: New<'_>) -> Result<Transaction, Problem> {
     if let Some(key) = new.key
         && let Some(known) = by_key(pool, &new, key).await?
@@ -121,6 +124,8 @@ pub async fn create(pool: &PgPool, new: New<'_>) -> Result<Transaction, Problem>
         .bind(new.request)
         .bind(new.client)
         .bind(new.key)
+        .bind(&new.receipts.prefix)
+        .bind(receipt::last_for_new(new.receipts))
         .execute(pool)
         .await;
     match (made, new.key) {
@@ -172,7 +177,7 @@ async fn by_request_id(pool: &PgPool, new: &New<'_>) -> Result<Transaction, Prob
     ));
     let Pair { originator, end_point } = new.pair;
     let query = sqlx::query(query).bind(originator).bind(end_point).bind(new.request_id).bind(new.request);
-    let row = query.fetch_one(pool).await?;
+    let Some(row) = query.fetch_optional(pool).await? else { return Err(used_up(end_point)) };
     if !row.try_get("same")? {
         let detail = format!("requestId {} was used for another request; choose another", new.request_id);
         return Err(Problem::new(Code::PaymentExists, detail));
@@ -184,6 +189,14 @@ async fn by_request_id(pool: &PgPool, new: &New<'_>) -> Result<Transaction, Prob
         sqlx::query(insert).bind(new.client).bind(key).bind(&found.id).execute(pool).await?;
     }
     Ok(found)
+}
+
+/// No payments are taken that the treasury has no number for.
+pub fn used_up(end_point: &str) -> Problem {
+    let detail = format!(
+        "the receipt numbers of endPointId {end_point} are used up; the town's administrators must configure another prefix"
+    );
+    Problem::new(Code::Unspecified, detail).with_status(StatusCode::SERVICE_UNAVAILABLE)
 }
 
 /// A transaction, if it is there.

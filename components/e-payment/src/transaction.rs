@@ -211,7 +211,7 @@ impl Transaction {
     }
 
     /// As it was when it was made: a repeated request gets the first answer again.
-    pub fn as_created(self) -> Self {
+    pub fn when_created(self) -> Self {
         Self {
             status: Status::Initial,
             decided_at: None,

@@ -196,6 +196,25 @@ async fn only_clients_may_call_and_each_only_for_what_is_its_own() {
 }
 
 #[tokio::test]
+async fn a_range_of_receipt_numbers_that_ends_takes_no_new_payments_and_loses_none_under_way() {
+    let service = Service::start(Server::shared()).await;
+    let (_, under_way) = service.create(&payment("R-1")).await;
+    let last = 9_999_999 - 9_999;
+    let near_its_end = format!("INSERT INTO receipt_ranges VALUES ('{ARS}', 'AHS-', {last})");
+    assert!(service.sql(&near_its_end).0);
+    let (status, problem) = service.create(&payment("R-2")).await;
+    assert_eq!(status, 503);
+    assert!(problem["detail"].as_str().unwrap().contains("configure another prefix"), "{problem}");
+    let answer = service.http.get(service.url(&format!("/status/parkausweis/{ARS}"))).send().await.unwrap();
+    assert_eq!(answer.status(), 503);
+    assert_eq!(service.sql("SELECT count(*) FROM transactions").1, "1", "what is refused is not kept");
+    assert_eq!(service.create(&payment("R-1")).await.0, 200, "what was taken is still told");
+    service.press(&id(&under_way), "confirm").await;
+    let number = service.poll(&id(&under_way)).await["paymentInformation"]["transactionReference"].clone();
+    assert!(number.as_str().unwrap().starts_with("AHS-999000"), "{number}");
+}
+
+#[tokio::test]
 async fn client_credentials_become_a_token_for_an_hour() {
     let service = Service::start(Server::shared()).await;
     let anonymous = reqwest::Client::builder().no_proxy().build().unwrap();

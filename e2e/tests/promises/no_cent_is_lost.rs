@@ -142,7 +142,8 @@ async fn every_payment_ends_once_and_the_books_agree_to_the_cent_while_everythin
     object["spec"]["deletionPolicy"] = "Delete".into();
     let town = Town::admit_with(&cluster.client, "cents-a", object).await;
     let mut module = crate::support::service_module("cents-a", "e-payment");
-    module["spec"]["ePayment"]["endPoints"] = json!([{"id": "055990711711", "receipts": {"prefix": "C-", "length": 12}}]);
+    module["spec"]["ePayment"]["endPoints"] =
+        json!([{"id": "055990711711", "receipts": {"prefix": "C-", "length": 12}}]);
     town.opt_in_with(module).await;
     town.module_ready("e-payment").await;
 
@@ -166,14 +167,16 @@ async fn every_payment_ends_once_and_the_books_agree_to_the_cent_while_everythin
         }
     };
     let start = Instant::now();
-    let seen: BTreeMap<String, Value> = join_all((0..CLIENTS).map(|_| client())).await.into_iter().flatten().collect();
+    let seen: BTreeMap<String, Value> =
+        join_all((0..CLIENTS).map(|_| client())).await.into_iter().flatten().collect();
     let killed = killer.await.unwrap();
     println!("{PAYMENTS} payments in {:?}, {killed} pods killed", start.elapsed());
     assert!(killed > 3, "nothing was disturbed");
     assert_eq!(seen.len(), PAYMENTS, "each request made one transaction");
 
     // What the online services were told: who is paid has a receipt number of its own.
-    let information = |polled: &Value, field: &str| polled["paymentInformation"][field].as_str().map(str::to_owned);
+    let information =
+        |polled: &Value, field: &str| polled["paymentInformation"][field].as_str().map(str::to_owned);
     let paid: BTreeMap<String, &Value> = seen
         .values()
         .filter(|polled| information(polled, "status").as_deref() == Some("PAYED"))
@@ -188,7 +191,8 @@ async fn every_payment_ends_once_and_the_books_agree_to_the_cent_while_everythin
     assert_eq!(paid.keys().cloned().collect::<BTreeSet<_>>(), numbers, "no number missing");
 
     // What the treasury is told: the same, to the cent.
-    let lines: Vec<Value> = settlement(&town).await.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> =
+        settlement(&town).await.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let cents = |amount: &Value| {
         let text = amount.as_str().map_or_else(|| amount.to_string(), str::to_owned);
         let (euros, cents) = text.split_once('.').unwrap_or((&text, "00"));

@@ -38,9 +38,9 @@ struct Arguments {
 async fn main() {
     let Arguments { clients, seconds, turns, .. } = Arguments::parse();
     let turn = Duration::from_secs(seconds);
-    let statements = raw::Statements::of_the_program().await;
     let server = Server::start_with("");
     let service = Service::start(&server).await;
+    let statements = raw::Statements::of_the_program(&service).await;
     println!("{}", machine(&server));
     println!(
         "{clients} clients, {turns} turns of {seconds} s each; a pair is one payment created and polled once\n"

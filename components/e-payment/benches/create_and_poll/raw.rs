@@ -13,28 +13,25 @@ use super::support::{self, ARS, Server, Service, payment};
 pub struct Statements(String);
 
 impl Statements {
-    /// Asks the program for a payment and PostgreSQL for what it was asked, so that this cannot say
-    /// something else than `src/store.rs` does. On a server of its own: counting statements costs time.
-    pub async fn of_the_program() -> Self {
-        let server = Server::start_with("-c shared_preload_libraries=pg_stat_statements");
-        let service = Service::start(&server).await;
-        let made = service.sql("CREATE EXTENSION pg_stat_statements");
-        assert!(made.0, "pg_stat_statements of Debian's package postgresql: {}", made.1);
-        let (_, created) = service.create(&payment("R-1")).await;
-        service.poll(created["paymentInformation"]["transactionId"].as_str().unwrap()).await;
-        let of = |kind: &str| {
+    /// Has the program create and poll a payment and asks PostgreSQL for the text of each statement, so
+    /// that this cannot say something else than `src/store.rs` does.
+    pub async fn of_the_program(service: &Service<'_>) -> Self {
+        let last = |kind: &str| {
             let sql = format!(
-                "SELECT regexp_replace(query, '\\s+', ' ', 'g') FROM pg_stat_statements \
-                 WHERE calls = 1 AND query ~ 'INTO transactions|FROM transactions' AND query ~ '{kind}'"
+                "SELECT regexp_replace(query, '\\s+', ' ', 'g') FROM pg_stat_activity \
+                 WHERE pid <> pg_backend_pid() AND datname = current_database() AND query LIKE '%{kind}%'"
             );
             let (worked, found) = service.sql(&sql);
             assert!(
                 worked && !found.is_empty() && !found.contains('\n'),
-                "one statement like {kind}: {found}"
+                "one statement with {kind}: {found}"
             );
             found
         };
-        Self::script(&of("INSERT INTO transactions"), &of("WHERE t.id = "))
+        let (_, created) = service.create(&payment("R-1")).await;
+        let create = last("INSERT INTO transactions");
+        service.poll(created["paymentInformation"]["transactionId"].as_str().unwrap()).await;
+        Self::script(&create, &last("FROM transactions t WHERE t.id = $1"))
     }
 
     /// Ids, originator, end point, requestId, request, client and no Idempotency-Key, in the order of the

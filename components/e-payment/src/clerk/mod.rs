@@ -46,8 +46,7 @@ struct Desk {
 pub fn routes(config: Arc<ModuleConfig>, secrets: Secrets, pool: PgPool) -> anyhow::Result<Router> {
     let clerks = config.e_payment.as_ref().and_then(|block| block.clerks.clone());
     let (Some(clerks), Some(issuer)) = (clerks, config.issuer.clone()) else { return Ok(Router::new()) };
-    let http = rathaus_kit::http_client(config.authorities.as_deref())?.build();
-    let http = http.context("authorities in module.json cannot be used")?;
+    let http = rathaus_kit::http_client(config.authorities.as_deref())?.build()?;
     let back = config.public_url.join(RETURN).context("publicUrl")?;
     let issuer = Issuer::new(issuer, &clerks.client_id, back, http);
     let desk = Desk { config, clerks, issuer, secrets, pool };

@@ -1,23 +1,14 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Calls to the outside: by rustls with the public authorities and those of `module.json`, directly, and
-//! never for longer than a few seconds or a megabyte.
-
-use std::time::Duration;
+//! Calls to the outside: never for longer than a few seconds, never an answer longer than a megabyte.
 
 use anyhow::Context;
 use reqwest::header::HeaderMap;
-use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, Identity, RequestBuilder, StatusCode};
-use webpki_root_certs::TLS_SERVER_ROOT_CERTS;
+use reqwest::{Client, ClientBuilder, Identity, RequestBuilder, StatusCode};
 
 use super::Error;
 
-const CONNECT: Duration = Duration::from_secs(3);
-const REQUEST: Duration = Duration::from_secs(6);
-/// Less than servers and what stands before them commonly keep a connection without requests.
-const IDLE: Duration = Duration::from_secs(30);
 const LARGEST_ANSWER: usize = 1024 * 1024;
 
 /// An HTTP client, and what is needed for another with an identity of its own.
@@ -25,7 +16,7 @@ const LARGEST_ANSWER: usize = 1024 * 1024;
 pub struct Http {
     /// For who needs no certificate of ours.
     pub client: Client,
-    authorities: Vec<Certificate>,
+    authorities: Option<String>,
 }
 
 /// An answer, read to its end.
@@ -45,38 +36,23 @@ impl Http {
     /// # Errors
     /// `authorities` is not what it should be.
     pub fn new(authorities: Option<&str>) -> anyhow::Result<Self> {
-        let own = Certificate::from_pem_bundle(authorities.unwrap_or_default().as_bytes())
-            .context("authorities of module.json must be certificates in PEM")?;
-        let public = TLS_SERVER_ROOT_CERTS.iter().map(|root| Certificate::from_der(root));
-        let authorities = public.chain(own.into_iter().map(Ok)).collect::<reqwest::Result<Vec<_>>>()?;
-        let client = build(&authorities, None).context("authorities of module.json cannot be used")?;
-        Ok(Self { client, authorities })
+        let client = builder(authorities)?.build().context("authorities of module.json cannot be used")?;
+        Ok(Self { client, authorities: authorities.map(str::to_owned) })
     }
 
     /// A client that shows a certificate of its own: chain and key, in PEM.
     ///
     /// # Errors
     /// It is none; what is in it is not repeated.
-    pub fn with_identity(&self, chain: &str, key: &str) -> reqwest::Result<Client> {
+    pub fn with_identity(&self, chain: &str, key: &str) -> anyhow::Result<Client> {
         let identity = Identity::from_pem(format!("{chain}\n{key}\n").as_bytes())?;
-        build(&self.authorities, Some(identity))
+        Ok(builder(self.authorities.as_deref())?.identity(identity).build()?)
     }
 }
 
-fn build(authorities: &[Certificate], identity: Option<Identity>) -> reqwest::Result<Client> {
-    let builder = Client::builder()
-        .tls_certs_only(authorities.iter().cloned())
-        // A proxy or a redirect would carry credentials to somebody whom the town did not name.
-        .no_proxy()
-        .redirect(Policy::none())
-        .connect_timeout(CONNECT)
-        .timeout(REQUEST)
-        .pool_idle_timeout(IDLE)
-        .user_agent(concat!("rathaus-e-payment/", env!("CARGO_PKG_VERSION")));
-    match identity {
-        Some(identity) => builder.identity(identity).build(),
-        None => builder.build(),
-    }
+fn builder(authorities: Option<&str>) -> anyhow::Result<ClientBuilder> {
+    let agent = concat!("rathaus-e-payment/", env!("CARGO_PKG_VERSION"));
+    Ok(rathaus_kit::http_client(authorities)?.user_agent(agent))
 }
 
 /// Sends a request and reads the answer, whatever its status is.
@@ -121,7 +97,7 @@ mod tests {
     #[test]
     fn an_identity_that_is_none_is_not_repeated() {
         let error = Http::new(None).unwrap().with_identity("chain", "very secret").unwrap_err();
-        assert!(!format!("{:?}", anyhow::Error::from(error)).contains("very secret"));
+        assert!(!format!("{error:?}").contains("very secret"));
     }
 
     #[tokio::test]

@@ -94,9 +94,8 @@ impl PlatformAccess {
             Proof::MutualTls { secret, client } => {
                 let (chain, key) = (read(secret, "tls.crt")?, read(secret, "tls.key")?);
                 let client = self.identified(client, chain, key).await.map_err(|error| {
-                    let told = error.without_url();
                     Error::Unavailable(format!(
-                        "tls.crt and tls.key of Secret {secret} cannot be used: {told}"
+                        "tls.crt and tls.key of Secret {secret} cannot be used: {error:#}"
                     ))
                 })?;
                 http::send(make(&client)).await
@@ -148,7 +147,7 @@ impl PlatformAccess {
         kept: &Mutex<Option<Identified>>,
         chain: String,
         key: String,
-    ) -> reqwest::Result<Client> {
+    ) -> anyhow::Result<Client> {
         let mut kept = kept.lock().await;
         if let Some(known) = &*kept
             && (&known.chain, &known.key) == (&chain, &key)
