@@ -11,5 +11,4 @@ mod clerks;
 mod issuer;
 mod packages;
 #[path = "../support/mod.rs"]
-#[allow(dead_code, reason = "these tests need less than others")]
 mod support;
