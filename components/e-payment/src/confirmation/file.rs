@@ -29,12 +29,15 @@ pub struct Line {
     pub booked_on: Date,
 }
 
-/// The lines of a file with their numbers, each well formed or with what is wrong with it. Separated by
-/// semicolons or commas, as the header is; other columns, in whatever encoding, are ignored.
+/// A line's number in the file, and the line, well formed or with what is wrong with it.
+pub type Numbered = (u64, Result<Line, String>);
+
+/// The lines of a file. Separated by semicolons or commas, as the header is; other columns, in whatever
+/// encoding, are ignored.
 ///
 /// # Errors
 /// The file is too large or has no header that names the columns.
-pub fn read(reader: impl Read) -> Result<Vec<(u64, Result<Line, String>)>, Error> {
+pub fn read(reader: impl Read) -> Result<Vec<Numbered>, Error> {
     let mut bytes = Vec::new();
     reader.take(LARGEST_FILE as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > LARGEST_FILE {
@@ -112,11 +115,11 @@ mod tests {
 
     use super::*;
 
-    fn lines(text: &[u8]) -> Vec<(u64, Result<Line, String>)> {
+    fn lines(text: &[u8]) -> Vec<Numbered> {
         read(text).unwrap()
     }
 
-    fn good(line: u64, number: &str, amount: &str) -> (u64, Result<Line, String>) {
+    fn good(line: u64, number: &str, amount: &str) -> Numbered {
         let amount = Cents::parse(amount).unwrap();
         (line, Ok(Line { receipt_number: number.to_owned(), amount, booked_on: civil::date(2026, 11, 24) }))
     }
