@@ -14,7 +14,7 @@ use serde::Serialize;
 use sqlx::{PgConnection, PgPool, Row};
 
 use crate::money::Cents;
-use file::{Line, Numbered};
+use file::Line;
 
 /// What an import did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -135,7 +135,10 @@ async fn today(connection: &mut PgConnection) -> sqlx::Result<Date> {
     date(&sqlx::query_scalar::<_, String>(query).fetch_one(connection).await?)
 }
 
-async fn look_up(connection: &mut PgConnection, lines: &[Numbered]) -> sqlx::Result<HashMap<String, Known>> {
+async fn look_up(
+    connection: &mut PgConnection,
+    lines: &[(u64, Result<Line, String>)],
+) -> sqlx::Result<HashMap<String, Known>> {
     let numbers: Vec<&str> =
         lines.iter().filter_map(|(_, line)| Some(line.as_ref().ok()?.receipt_number.as_str())).collect();
     let query = "SELECT receipt_number, t.amount::text AS amount, booked_on::text AS booked_on, \

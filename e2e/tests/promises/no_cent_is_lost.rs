@@ -54,7 +54,7 @@ impl Service {
         for _again in 0..=number % 2 {
             self.until(303, || self.http.post(&page).form(&[("decision", button)])).await;
         }
-        if number % 5 == 0 {
+        if number.is_multiple_of(5) {
             self.until(303, || self.http.post(&page).form(&[("decision", "cancel")])).await;
         }
         let poll = format!("{create}/{id}");
@@ -101,7 +101,8 @@ async fn disturb(pods: Api<Pod>, done: Arc<AtomicUsize>) -> usize {
             e2e::database::start().await.unwrap();
         }
         let list = pods.list(&ListParams::default().labels("rathaus.dev/module=e-payment")).await.unwrap();
-        if let Some(pod) = list.items.choose(&mut rand::rng()) {
+        let victim = list.items.choose(&mut rand::rng()).cloned();
+        if let Some(pod) = victim {
             let at_once = DeleteParams::default().grace_period(0);
             if pods.delete(pod.metadata.name.as_deref().unwrap(), &at_once).await.is_ok() {
                 killed += 1;

@@ -29,11 +29,11 @@ pub struct Line {
     pub booked_on: Date,
 }
 
-/// The number of a line in its file, and the line or what is wrong with it.
+/// A line's number in the file, and the line, well formed or with what is wrong with it.
 pub type Numbered = (u64, Result<Line, String>);
 
-/// The lines of a file with their numbers, each well formed or with what is wrong with it. Separated by
-/// semicolons or commas, as the header is; other columns, in whatever encoding, are ignored.
+/// The lines of a file. Separated by semicolons or commas, as the header is; other columns, in whatever
+/// encoding, are ignored.
 ///
 /// # Errors
 /// The file is too large or has no header that names the columns.

@@ -64,9 +64,17 @@ impl Browser {
         self.client.goto(url).await.unwrap();
     }
 
-    /// What one reads on the page.
+    /// What one reads on the page, once it is no longer on its way from one to the next.
     pub async fn text(&self) -> String {
-        self.client.find(Locator::Css("body")).await.unwrap().text().await.unwrap()
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let read = async { self.client.find(Locator::Css("body")).await?.text().await };
+            match read.await {
+                Ok(text) => return text,
+                Err(error) => assert!(Instant::now() < deadline, "{error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Waits for what the page is to have.
