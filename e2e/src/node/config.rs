@@ -50,6 +50,7 @@ pub fn base_manifests(images: &[Image]) -> Result<String> {
         .join("\n---\n")
         .replace("COREDNS_IMAGE", &named(images, "coredns")?.reference())
         .replace("CADDY_IMAGE", &named(images, "caddy")?.reference())
+        .replace("GATEWAY_ADDRESS", HOST)
         .replace("DNS_ADDRESS", DNS))
 }
 

@@ -19,6 +19,7 @@ mod no_cent_is_lost;
 mod nothing_foreign_is_touched;
 mod one_leads;
 mod one_never_delays_another;
+mod payments_go_to_the_states_platform;
 mod quiet_when_nothing_changes;
 mod rights_are_narrow;
 mod support;

@@ -9,12 +9,13 @@ import (
 	_ "github.com/coredns/coredns/plugin/errors"
 	_ "github.com/coredns/coredns/plugin/kubernetes"
 	_ "github.com/coredns/coredns/plugin/ready"
+	_ "github.com/coredns/coredns/plugin/template"
 
 	"github.com/coredns/coredns/core/dnsserver"
 	"github.com/coredns/coredns/coremain"
 )
 
 func main() {
-	dnsserver.Directives = []string{"errors", "ready", "cache", "kubernetes"}
+	dnsserver.Directives = []string{"errors", "ready", "cache", "template", "kubernetes"}
 	coremain.Run()
 }
