@@ -44,9 +44,8 @@ CREATE TABLE receipt_ranges (
 );
 
 ALTER TABLE events
-    -- Who said so: client, page, provider.
+    -- Who said so: client, page, provider. Not in which words: those may name the payer, and stay for ever.
     ADD COLUMN source text,
-    ADD COLUMN detail text,
     -- What a payment put into the books.
     ADD COLUMN amount numeric(12, 2),
     ADD COLUMN receipt_number text;

@@ -301,18 +301,14 @@ async fn log(
     source: Source,
     effective: bool,
 ) -> Result<(), Problem> {
-    let detail = match decision {
-        Decision::Payed { detail, .. } | Decision::Failed(detail) | Decision::Canceled(detail) => detail,
-    };
-    let insert = "INSERT INTO events (transaction_id, status, effective, source, detail, amount, receipt_number) \
-                  SELECT id, $2, $3, $4, $5, CASE WHEN $6 THEN amount END, CASE WHEN $6 THEN receipt_number END \
+    let insert = "INSERT INTO events (transaction_id, status, effective, source, amount, receipt_number) \
+                  SELECT id, $2, $3, $4, CASE WHEN $5 THEN amount END, CASE WHEN $5 THEN receipt_number END \
                   FROM transactions WHERE id = $1";
     sqlx::query(insert)
         .bind(id)
         .bind(decision.status().as_str())
         .bind(effective)
         .bind(source.as_str())
-        .bind(detail)
         .bind(effective && decision.status() == Status::Payed)
         .execute(connection)
         .await?;
