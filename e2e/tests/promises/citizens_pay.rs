@@ -30,7 +30,8 @@ async fn browser() -> (Driver, Client) {
     let driver = Driver(driver.expect("chromium-driver is installed"));
     let options = json!({"goog:chromeOptions": {
         "args": [
-            "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+            // High enough for the whole page: without JavaScript the driver cannot scroll.
+            "--headless=new", "--window-size=1280,1600", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync",
             // The gateway's authority is this machine's; every host is the gateway's.
             "--ignore-certificate-errors", "--host-resolver-rules=MAP * 10.88.0.1",
