@@ -81,9 +81,10 @@ async fn helm(target: &Target, tools: &Tools, operator: &Image) -> Result<()> {
     helm.args(["upgrade", "--install", "rathaus"]).arg(chart());
     helm.args(["--namespace", NAMESPACE, "--kubeconfig"]).arg(target.kubeconfig());
     match target {
-        // What towns call out here lies behind the local gateway, whose authority is this machine's.
+        // What towns call out here lies behind the local gateway, whose authority is this machine's. Its
+        // address becomes that of its pod before policies see it.
         Target::Local => {
-            let outbound = json!({"egress": [{"cidr": format!("{}/32", node::HOST)}], "ports": [443]});
+            let outbound = json!({"egress": [{"cidr": node::POD_NETWORK}], "ports": [8443]});
             helm.arg("--set-json").arg(format!("settings.outbound={outbound}"));
             helm.arg("--set-file");
             helm.arg(format!("settings.authorities={}", pki::certificate_file("ca").display()));

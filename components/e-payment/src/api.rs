@@ -3,11 +3,11 @@
 
 //! The three calls of XBezahldienste 1.0.0.
 
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Json, Router, routing};
+use futures::StreamExt;
 use rathaus_contract::EndPoint;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -23,6 +23,9 @@ use crate::transaction::PaymentTransaction;
 
 /// 99 items with generous booking data are well below it.
 const LARGEST_BODY: usize = 1024 * 1024;
+/// What is read, and dropped, of a larger body: a gateway that cannot pass on all of it would tell the
+/// client of a broken connection instead of our answer.
+const LARGEST_DRAINED: usize = 16 * LARGEST_BODY;
 /// An extension of ours: the header by which a client marks repetitions of one call.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const LONGEST_KEY: usize = 255;
@@ -33,7 +36,6 @@ pub fn routes() -> Router<App> {
         .route("/paymenttransaction/{originatorId}/{endPointId}", routing::post(create))
         .route("/paymenttransaction/{originatorId}/{endPointId}/{transactionId}", routing::get(poll))
         .route("/status/{originatorId}/{endPointId}", routing::get(status))
-        .layer(axum::extract::DefaultBodyLimit::max(LARGEST_BODY))
         .method_not_allowed_fallback(|| async {
             let detail = "payments are created by POST and polled by GET";
             Problem::new(Code::Unspecified, detail).with_status(StatusCode::METHOD_NOT_ALLOWED)
@@ -75,12 +77,12 @@ pub async fn create(
     caller: Caller,
     path: PairPath,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: axum::body::Body,
 ) -> Result<Json<PaymentTransaction>, Problem> {
     let Path((originator, end_point)) = path?;
     let (pair, end_point) = pair(&app, &caller, originator, end_point)?;
     let key = idempotency_key(&headers)?;
-    let request = request::parse(&body?)?;
+    let request = request::parse(&whole(body).await?)?;
     request.has_booking_data(&end_point.booking_data)?;
     let stored = serde_json::to_string(&request)
         .map_err(|wrong| Problem::field("the body", &format!("cannot be kept: {wrong}")))?;
@@ -194,6 +196,26 @@ fn pair<'a>(
         return Err(Problem::new(Code::Forbidden, detail));
     }
     Ok((Pair { originator, end_point }, found))
+}
+
+/// A body of at most [`LARGEST_BODY`].
+async fn whole(body: axum::body::Body) -> Result<Vec<u8>, Problem> {
+    let mut parts = body.into_data_stream();
+    let (mut bytes, mut length) = (Vec::new(), 0);
+    while let Some(part) = parts.next().await {
+        let part = part.map_err(|wrong| Problem::field("the body", &format!("cannot be read: {wrong}")))?;
+        length += part.len();
+        match length {
+            ..=LARGEST_BODY => bytes.extend_from_slice(&part),
+            ..=LARGEST_DRAINED => bytes.clear(),
+            _ => break,
+        }
+    }
+    if length > LARGEST_BODY {
+        let wrong = Problem::field("the body", &format!("must be at most {LARGEST_BODY} bytes"));
+        return Err(wrong.with_status(StatusCode::PAYLOAD_TOO_LARGE));
+    }
+    Ok(bytes)
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {

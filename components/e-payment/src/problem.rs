@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use axum::extract::rejection::{BytesRejection, PathRejection};
+use axum::extract::rejection::PathRejection;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -120,12 +120,6 @@ impl From<sqlx::Error> for Problem {
         tracing::error!(%error, "database");
         Self::new(Code::Unspecified, "the database does not answer; try again")
             .with_status(StatusCode::SERVICE_UNAVAILABLE)
-    }
-}
-
-impl From<BytesRejection> for Problem {
-    fn from(wrong: BytesRejection) -> Self {
-        Self::field("the body", &format!("cannot be read: {}", wrong.body_text())).with_status(wrong.status())
     }
 }
 
