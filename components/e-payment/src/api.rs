@@ -205,10 +205,10 @@ async fn whole(body: axum::body::Body) -> Result<Vec<u8>, Problem> {
     while let Some(part) = parts.next().await {
         let part = part.map_err(|wrong| Problem::field("the body", &format!("cannot be read: {wrong}")))?;
         length += part.len();
-        match length {
-            ..=LARGEST_BODY => bytes.extend_from_slice(&part),
-            ..=LARGEST_DRAINED => bytes.clear(),
-            _ => break,
+        if length <= LARGEST_BODY {
+            bytes.extend_from_slice(&part);
+        } else if length > LARGEST_DRAINED {
+            break;
         }
     }
     if length > LARGEST_BODY {
