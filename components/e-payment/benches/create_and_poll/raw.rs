@@ -34,10 +34,20 @@ impl Statements {
         Self::script(&create, &last("FROM transactions t WHERE t.id = $1"))
     }
 
-    /// Ids, originator, end point, requestId, request, client and no Idempotency-Key, in the order of the
-    /// statement's parameters; pgbench has no word for NULL.
+    /// Ids, originator, end point, requestId, request, client, no Idempotency-Key and the range of receipt
+    /// numbers, in the order of the statement's parameters; pgbench has no word for NULL.
     fn script(create: &str, find: &str) -> Self {
-        let values = [":id", ":originator", ":endpoint", ":id", ":request", ":client", "NULL::text"];
+        let values = [
+            ":id",
+            ":originator",
+            ":endpoint",
+            ":id",
+            ":request",
+            ":client",
+            "NULL::text",
+            ":prefix",
+            ":last",
+        ];
         let with_values = |statement: &str| {
             (1..=values.len()).rev().fold(statement.to_owned(), |text, number| {
                 text.replace(&format!("${number}"), values[number - 1])
@@ -61,6 +71,7 @@ pub fn run(server: &Server, database: &str, statements: &Statements, clients: u1
         .arg("--define=originator=parkausweis")
         .arg(format!("--define=endpoint={ARS}"))
         .arg("--define=client=portal")
+        .args(["--define=prefix=AHS-", "--define=last=9989999"])
         .arg(format!("--define=request={}", payment("00000000000000000000000000000000")))
         .arg(format!("--file={}", script.display()))
         .arg(database)
