@@ -3,10 +3,12 @@
 
 //! Promise: a citizen pays a fee in a real browser, through the gateway, without JavaScript.
 
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 
 use crate::cluster;
@@ -19,14 +21,16 @@ struct Driver(Child);
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        let _ = self.0.kill();
+        // Its group: the browser goes with its driver.
+        let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
         let _ = self.0.wait();
     }
 }
 
 async fn browser() -> (Driver, Client) {
-    let driver =
-        Command::new("chromedriver").arg(format!("--port={DRIVER_PORT}")).arg("--log-level=SEVERE").spawn();
+    let mut driver = Command::new("chromedriver");
+    driver.arg(format!("--port={DRIVER_PORT}")).arg("--log-level=SEVERE").process_group(0);
+    let driver = driver.spawn();
     let driver = Driver(driver.expect("chromium-driver is installed"));
     let options = json!({"goog:chromeOptions": {
         "args": [
