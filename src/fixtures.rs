@@ -1,14 +1,15 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Objects that tests of several rooms start from, as people write them.
+//! Test fixtures for several modules: objects as people write them, and their resolved forms.
 
 use serde_json::json;
 
 use crate::api::{EPayment, ModuleClass, Municipality, ServiceModule};
 use crate::settings::Settings;
-use crate::tenant::{Module, Town, World, resolve_module, resolve_town};
+use crate::tenant::{Module, ModuleContext, Town, resolve_module, resolve_town};
 
+/// A municipality with two administrators.
 pub fn municipality(name: &str, ars: &str, hostname: &str) -> Municipality {
     serde_json::from_value(json!({
         "apiVersion": "rathaus.dev/v1alpha1", "kind": "Municipality",
@@ -30,10 +31,12 @@ pub fn municipality(name: &str, ars: &str, hostname: &str) -> Municipality {
     .unwrap()
 }
 
+/// The municipality of Ahaus.
 pub fn ahaus() -> Municipality {
     municipality("ahaus", "055540004004", "ahaus.rathaus.example")
 }
 
+/// A class for e-payment that is offered to Nordrhein-Westfalen (05).
 pub fn e_payment_class() -> ModuleClass {
     serde_json::from_value(json!({
         "apiVersion": "rathaus.dev/v1alpha1", "kind": "ModuleClass",
@@ -50,6 +53,7 @@ pub fn e_payment_class() -> ModuleClass {
     .unwrap()
 }
 
+/// An e-payment module of Ahaus with the sandbox as its provider.
 pub fn module(name: &str, uses: &[&str]) -> ServiceModule {
     serde_json::from_value(json!({
         "apiVersion": "rathaus.dev/v1alpha1", "kind": "ServiceModule",
@@ -59,7 +63,7 @@ pub fn module(name: &str, uses: &[&str]) -> ServiceModule {
     .unwrap()
 }
 
-/// The block `ePayment` with all that can be in it.
+/// The configuration block `ePayment` with every field set.
 pub fn full_block() -> EPayment {
     serde_json::from_value(json!({
         "provider": {"type": "XBezahldienste", "xBezahldienste": {
@@ -79,7 +83,7 @@ pub fn full_block() -> EPayment {
     .unwrap()
 }
 
-/// Settings of a platform with an issuer and an authority of its own.
+/// Settings with an OpenID Connect issuer and a certificate authority.
 pub fn settings() -> Settings {
     Settings {
         issuer: Some("https://login.land.example/realms/kommunen".parse().unwrap()),
@@ -88,16 +92,20 @@ pub fn settings() -> Settings {
     }
 }
 
+/// Ahaus, resolved.
 pub fn town() -> Town {
     resolve_town(&ahaus(), [], &Settings::default()).unwrap()
 }
 
-/// The e-payment of Ahaus, which uses a sibling and is used by one.
+/// An e-payment module of Ahaus, resolved, which uses one sibling and is used by another.
 pub fn e_payment() -> Module {
     let (mut subject, used, caller) =
         (module("e-payment", &["mailbox"]), module("mailbox", &[]), module("form", &["e-payment"]));
     subject.spec.e_payment = Some(full_block());
-    let world =
-        World { town: Ok(town()), class: Some(&e_payment_class()), siblings: &[&subject, &used, &caller] };
-    resolve_module(&subject, world, &settings()).unwrap()
+    let context = ModuleContext {
+        town: Ok(town()),
+        class: Some(&e_payment_class()),
+        siblings: &[&subject, &used, &caller],
+    };
+    resolve_module(&subject, context, &settings()).unwrap()
 }

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: EUPL-1.2
 
 //! rathaus: a Kubernetes operator with which a state lends its municipalities digital basis
-//! components. The folders are the pipeline: observe ([`cluster`]) → resolve ([`tenant`]) →
-//! [`desired`] → apply ([`cluster`]) → report ([`status`]), put in order by [`reconcile`].
+//! components. Each module is one stage of the pipeline: observe ([`cluster`]) → resolve ([`tenant`]) →
+//! [`desired`] → apply ([`cluster`]) → report ([`status`]). [`reconcile`] runs the stages in this order.
 
 pub mod api;
 pub mod cli;
@@ -16,5 +16,5 @@ pub mod status;
 pub mod tenant;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test may end so")]
+#[allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 mod fixtures;

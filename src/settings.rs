@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! What state IT configures once for the platform: `settings.yaml`, the chart's value `settings`.
+//! The platform's settings, which state IT writes once: `settings.yaml`, the chart's value `settings`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,65 +10,68 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize};
 use url::Url;
 
-/// Where the platform's shared parts are. All names, no secrets.
+/// The platform's settings: where its shared parts are. They contain names and addresses, no secrets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Settings {
-    /// The operator itself.
+    /// The operator's ServiceAccount.
     pub operator: Operator,
-    /// The shared Gateway.
+    /// The Gateway that all modules share.
     pub gateway: Gateway,
-    /// The shared PostgreSQL server.
+    /// The PostgreSQL server that all modules share.
     pub database: Database,
-    /// The cluster's name service.
+    /// The pods of the cluster's DNS service.
     pub dns: Dns,
-    /// The OpenID Connect issuer (Discovery 1.0) for clerks and citizens; https only.
-    #[serde(default, deserialize_with = "https_url")]
+    /// OpenID Connect issuer (Discovery 1.0) for clerks and citizens, an https URL; `None` if the
+    /// platform has none.
+    #[serde(default, deserialize_with = "deserialize_https_url")]
     pub issuer: Option<Url>,
-    /// Where modules that call a payment provider or the issuer may connect to.
+    /// Addresses outside of the cluster to which modules may connect that call a payment provider or
+    /// the issuer.
     #[serde(default)]
     pub outbound: Outbound,
-    /// Authorities (PEM) that modules trust beside the public ones.
-    #[serde(default, deserialize_with = "certificates")]
+    /// Certificate authorities (PEM) that modules trust in addition to the public ones.
+    #[serde(default, deserialize_with = "deserialize_certificates")]
     pub authorities: Option<String>,
-    /// How often everything is looked at again without an event, in seconds.
+    /// Seconds after which every object is reconciled again, even without an event.
     #[serde(default = "default_resync_seconds")]
     pub resync_seconds: u32,
 }
 
-/// The operator's own ServiceAccount, which gets its rights in each municipality's namespace.
+/// The operator's ServiceAccount, to which the operator grants its rights in each municipality's namespace.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Operator {
-    /// Its namespace.
+    /// Namespace of the ServiceAccount.
     pub namespace: String,
-    /// Its name.
+    /// Name of the ServiceAccount.
     pub service_account: String,
 }
 
-/// The shared Gateway (Gateway API v1).
+/// The Gateway that all modules share (Gateway API v1).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gateway {
-    /// Its namespace; modules accept requests only from pods of this namespace.
+    /// Namespace of the Gateway and of its pods. Modules accept requests from outside only from pods of
+    /// this namespace.
     pub namespace: String,
-    /// Its name.
+    /// Name of the Gateway.
     pub name: String,
-    /// Domains that it serves; each municipality's host name lies below one of them.
+    /// Domains that the Gateway serves; each municipality's host name lies below one of them.
     pub domains: Vec<String>,
 }
 
-/// The shared PostgreSQL server. Its administrator's URL is not here but in a Secret.
+/// The PostgreSQL server that all modules share. The administrator's URL is in a Secret and not here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Database {
-    /// Where modules may connect to.
+    /// Addresses of the server, to which modules may connect.
     pub egress: Vec<Egress>,
-    /// TCP port.
+    /// TCP port of the server.
     pub port: u16,
 }
 
-/// A block of addresses.
+/// A block of IP addresses to which a module may connect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Egress {
@@ -76,41 +79,41 @@ pub struct Egress {
     pub cidr: String,
 }
 
-/// The pods that answer DNS queries.
+/// The pods of the cluster's DNS service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Dns {
-    /// Their namespace.
+    /// Namespace of the pods.
     pub namespace: String,
-    /// Their labels.
+    /// Labels that select the pods.
     pub pod_labels: BTreeMap<String, String>,
 }
 
-/// The world outside of the cluster, as far as modules may reach it.
+/// The addresses outside of the cluster to which modules may connect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Outbound {
-    /// Blocks of addresses.
-    pub egress: Vec<Block>,
-    /// TCP ports.
+    /// Blocks of IP addresses.
+    pub egress: Vec<CidrBlock>,
+    /// TCP ports on these addresses.
     pub ports: Vec<u16>,
 }
 
-/// A block of addresses with holes.
+/// A block of IP addresses with exceptions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Block {
+pub struct CidrBlock {
     /// CIDR notation (RFC 4632, RFC 4291).
     pub cidr: String,
-    /// Parts of it that stay closed.
+    /// Parts of the block to which modules may not connect, in CIDR notation.
     #[serde(default)]
     pub except: Vec<String>,
 }
 
-/// What is no public address of IPv4 (RFC 6890, RFC 5771): this host, private networks, carriers'
-/// networks, loopback, link-local with the clouds' metadata services, protocol assignments, benchmarks,
+/// The IPv4 addresses that are not public (RFC 6890, RFC 5771): this host, private networks, carrier-grade
+/// NAT, loopback, link-local including the metadata services of clouds, protocol assignments, benchmarking,
 /// multicast and reserved.
-const NOT_PUBLIC_IPV4: [&str; 11] = [
+const NON_PUBLIC_IPV4: [&str; 11] = [
     "0.0.0.0/8",
     "10.0.0.0/8",
     "100.64.0.0/10",
@@ -123,26 +126,28 @@ const NOT_PUBLIC_IPV4: [&str; 11] = [
     "224.0.0.0/4",
     "240.0.0.0/4",
 ];
-/// The public addresses of IPv6 (RFC 4291, section 2.5.4): unique local, link-local and all the rest lie beside it.
+/// The global unicast addresses of IPv6 (RFC 4291, section 2.5.4). Unique local, link-local and all other
+/// addresses are outside of this block.
 const GLOBAL_IPV6: &str = "2000::/3";
-/// Parts of it that lead to addresses of IPv4, private ones included: Teredo (RFC 4380), 6to4 (RFC 3056).
+/// Parts of [`GLOBAL_IPV6`] that are tunnels to IPv4 addresses, which may be private: Teredo (RFC 4380) and
+/// 6to4 (RFC 3056).
 const TUNNELS_IPV6: [&str; 2] = ["2001::/32", "2002::/16"];
 
 impl Default for Outbound {
-    /// HTTPS to the public internet.
+    /// HTTPS to every public address of the internet.
     fn default() -> Self {
-        let block = |cidr: &str, except: &[&str]| Block {
+        let block = |cidr: &str, except: &[&str]| CidrBlock {
             cidr: cidr.to_owned(),
             except: except.iter().map(|part| (*part).to_owned()).collect(),
         };
         Self {
-            egress: vec![block("0.0.0.0/0", &NOT_PUBLIC_IPV4), block(GLOBAL_IPV6, &TUNNELS_IPV6)],
+            egress: vec![block("0.0.0.0/0", &NON_PUBLIC_IPV4), block(GLOBAL_IPV6, &TUNNELS_IPV6)],
             ports: vec![443],
         }
     }
 }
 
-fn https_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
+fn deserialize_https_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
     let url = Option::<Url>::deserialize(deserializer)?;
     match url {
         Some(url) if url.scheme() != "https" => {
@@ -152,7 +157,7 @@ fn https_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, 
     }
 }
 
-fn certificates<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+fn deserialize_certificates<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let pem = Option::<String>::deserialize(deserializer)?;
     match pem {
         Some(pem) if !pem.contains("-----BEGIN CERTIFICATE-----") => {
@@ -166,29 +171,31 @@ fn default_resync_seconds() -> u32 {
     300
 }
 
-/// Why the settings cannot be used.
+/// Why the settings file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file cannot be read.
+    /// The file cannot be opened or read.
     #[error("settings file {path}: {source}")]
     Read {
-        /// Which file.
+        /// Path of the file.
         path: String,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The file is not what it should be; the message names line and field.
+    /// The file is not valid YAML or does not have the form of [`Settings`]. The message names line and
+    /// field.
     #[error("settings file {path}: {source}")]
     Parse {
-        /// Which file.
+        /// Path of the file.
         path: String,
-        /// What the parser said.
+        /// The error of the parser.
         source: Box<serde_saphyr::Error>,
     },
 }
 
 impl Default for Settings {
-    /// The chart's defaults; the database server's address is one for documentation (RFC 5737).
+    /// The defaults of the Helm chart. The database server's address is one reserved for documentation
+    /// (RFC 5737).
     fn default() -> Self {
         Self {
             operator: Operator { namespace: "rathaus-system".into(), service_account: "rathaus".into() },
@@ -212,6 +219,9 @@ impl Default for Settings {
 
 impl Settings {
     /// Reads a settings file (YAML).
+    ///
+    /// # Errors
+    /// Fails if the file cannot be read, is not valid YAML, or has an unknown, missing or invalid field.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| Error::Read { path: path.display().to_string(), source })?;
@@ -219,8 +229,8 @@ impl Settings {
             .map_err(|source| Error::Parse { path: path.display().to_string(), source: Box::new(source) })
     }
 
-    /// How often everything is looked at again without an event.
-    pub fn resync(&self) -> Duration {
+    /// Returns the time after which every object is reconciled again, even without an event.
+    pub fn resync_period(&self) -> Duration {
         Duration::from_secs(self.resync_seconds.into())
     }
 }
@@ -229,23 +239,25 @@ impl Settings {
 mod tests {
     use super::*;
 
-    const REST: &str = "operator: {namespace: a, serviceAccount: b}\ngateway: {namespace: a, name: b, domains: [c]}\ndatabase: {egress: [{cidr: 192.0.2.1/32}], port: 5432}\ndns: {namespace: a, podLabels: {b: c}}\n";
+    const REQUIRED: &str = "operator: {namespace: a, serviceAccount: b}\ngateway: {namespace: a, name: b, domains: [c]}\ndatabase: {egress: [{cidr: 192.0.2.1/32}], port: 5432}\ndns: {namespace: a, podLabels: {b: c}}\n";
 
-    fn with(line: &str) -> Result<Settings, String> {
-        serde_saphyr::from_str(&format!("{REST}{line}\n")).map_err(|error| error.to_string())
+    /// Parses settings with the required fields and one more line.
+    fn parse_with(extra_line: &str) -> Result<Settings, String> {
+        serde_saphyr::from_str(&format!("{REQUIRED}{extra_line}\n")).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn modules_reach_the_public_internet_unless_state_it_says_otherwise() {
-        assert_eq!(with("").unwrap().outbound, Outbound::default());
-        let own = with("outbound: {egress: [{cidr: 203.0.113.0/24}], ports: [443, 8443]}").unwrap().outbound;
-        assert_eq!((own.egress[0].except.len(), own.ports), (0, vec![443, 8443]));
+    fn modules_reach_the_public_internet_unless_the_settings_limit_it() {
+        assert_eq!(parse_with("").unwrap().outbound, Outbound::default());
+        let outbound =
+            parse_with("outbound: {egress: [{cidr: 203.0.113.0/24}], ports: [443, 8443]}").unwrap().outbound;
+        assert_eq!((outbound.egress[0].except.len(), outbound.ports), (0, vec![443, 8443]));
     }
 
     #[test]
-    fn an_issuer_without_https_and_authorities_without_a_certificate_are_refused() {
-        assert!(with("issuer: https://login.land.example/realms/bund").unwrap().issuer.is_some());
-        assert!(with("issuer: http://login.land.example").unwrap_err().contains("https"));
-        assert!(with("authorities: none").unwrap_err().contains("PEM"));
+    fn an_issuer_without_https_and_authorities_without_a_certificate_are_rejected() {
+        assert!(parse_with("issuer: https://login.land.example/realms/bund").unwrap().issuer.is_some());
+        assert!(parse_with("issuer: http://login.land.example").unwrap_err().contains("https"));
+        assert!(parse_with("authorities: none").unwrap_err().contains("PEM"));
     }
 }

@@ -1,29 +1,29 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Names of conditions and reasons: constants of the API, which people and scripts rely on.
+//! Types of the conditions in a status. They are part of the API: people and scripts rely on them.
 //!
-//! Conditions are Kubernetes' own `Condition`; `Ready` is the summary in the sense of kstatus.
+//! Conditions have the Kubernetes type `Condition`; `Ready` is the summary in the sense of kstatus.
 
-/// Summary of all others.
+/// All kinds: whether all other conditions are true.
 pub const READY: &str = "Ready";
 
-/// Municipality: its namespace is there and is ours.
+/// Municipality: the namespace exists and the operator made it for this municipality.
 pub const NAMESPACE_READY: &str = "NamespaceReady";
-/// Municipality: its administrators, and the operator, have their rights in it.
+/// Municipality: the administrators and the operator have their rights in the namespace.
 pub const ACCESS_READY: &str = "AccessReady";
-/// Municipality: quota, limits and network policies stand.
+/// Municipality: quota, limits and network policies are in force.
 pub const ISOLATED: &str = "Isolated";
-/// The conditions of a Municipality, in the order in which they come true.
-pub const OF_MUNICIPALITY: [&str; 3] = [NAMESPACE_READY, ACCESS_READY, ISOLATED];
+/// The conditions of a Municipality, in the order in which they become true.
+pub const MUNICIPALITY_CONDITIONS: [&str; 3] = [NAMESPACE_READY, ACCESS_READY, ISOLATED];
 
-/// ServiceModule: class, plan, block and place fit.
+/// ServiceModule: municipality, class, plan and configuration block are accepted.
 pub const CLASS_ACCEPTED: &str = "ClassAccepted";
-/// ServiceModule: its database and role are there and reachable.
+/// ServiceModule: the database and its role exist and can be reached.
 pub const DATABASE_READY: &str = "DatabaseReady";
-/// ServiceModule: its pods run what the spec says.
+/// ServiceModule: all pods run what the spec asks for.
 pub const DEPLOYED: &str = "Deployed";
-/// ServiceModule: the gateway sends its host's traffic to it.
+/// ServiceModule: the gateway sends requests for the module's host name to it.
 pub const ROUTED: &str = "Routed";
-/// The conditions of a ServiceModule, in the order in which they come true.
-pub const OF_SERVICE_MODULE: [&str; 4] = [CLASS_ACCEPTED, DATABASE_READY, DEPLOYED, ROUTED];
+/// The conditions of a ServiceModule, in the order in which they become true.
+pub const SERVICE_MODULE_CONDITIONS: [&str; 4] = [CLASS_ACCEPTED, DATABASE_READY, DEPLOYED, ROUTED];

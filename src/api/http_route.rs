@@ -1,14 +1,14 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! The part of Gateway API's `HTTPRoute` (gateway.networking.k8s.io/v1) that the operator writes and
-//! reads; no crate has the types for this version of the client yet.
+//! The part of Gateway API's `HTTPRoute` (gateway.networking.k8s.io/v1) that the operator reads and writes.
+//! No crate offers these types for this version of kube yet.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
 use serde::{Deserialize, Serialize};
 
-/// Which hosts the gateway sends where.
+/// Spec of an HTTPRoute: the Services to which a Gateway sends requests for certain host names.
 #[derive(CustomResource, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[kube(
     group = "gateway.networking.k8s.io",
@@ -23,56 +23,56 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct HTTPRouteSpec {
-    /// Gateways that the route attaches to.
+    /// Gateways to which the route attaches.
     pub parent_refs: Vec<ParentRef>,
-    /// Host names that it serves.
+    /// Host names that the route is for.
     pub hostnames: Vec<String>,
-    /// Where requests go.
+    /// Rules that decide where requests go.
     pub rules: Vec<RouteRule>,
 }
 
-/// A Gateway to attach to.
+/// A reference to a Gateway.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 pub struct ParentRef {
-    /// Its name.
+    /// Name of the Gateway.
     pub name: String,
-    /// Its namespace.
+    /// Namespace of the Gateway; `None` means the namespace of the route.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
 }
 
-/// A rule without matches: every path.
+/// A rule without matches, which applies to every path.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct RouteRule {
-    /// Services that get the requests.
+    /// Services that receive the requests.
     pub backend_refs: Vec<BackendRef>,
 }
 
-/// A Service of the route's own namespace.
+/// A reference to a Service in the namespace of the route.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 pub struct BackendRef {
-    /// Its name.
+    /// Name of the Service.
     pub name: String,
-    /// Its port.
+    /// Port of the Service.
     pub port: i32,
 }
 
-/// What the gateways' controllers said of the route.
+/// Status of an HTTPRoute, written by the controllers of the Gateways.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 pub struct HTTPRouteStatus {
-    /// One for each Gateway.
+    /// One entry for each Gateway.
     #[serde(default)]
     pub parents: Vec<ParentStatus>,
 }
 
-/// What one Gateway's controller said.
+/// The state of the route at one Gateway.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ParentStatus {
-    /// Which Gateway.
+    /// The Gateway that this entry is about.
     pub parent_ref: ParentRef,
-    /// `Accepted` and `ResolvedRefs`.
+    /// The conditions `Accepted` and `ResolvedRefs`.
     #[serde(default)]
     pub conditions: Vec<Condition>,
 }

@@ -2,11 +2,12 @@
 // SPDX-License-Identifier: EUPL-1.2
 
 //! The API `rathaus.dev/v1alpha1`: three kinds, split by role as StorageClass and
-//! PersistentVolumeClaim are. What a schema or a CEL rule can check is checked here, so that the API
-//! server refuses it at once; what needs another object is judged in [`crate::tenant`].
+//! PersistentVolumeClaim are. Schemas and CEL rules here check everything that can be decided from the
+//! object alone, so that the API server rejects a wrong object immediately. Checks that need another
+//! object are in [`crate::tenant`].
 //!
-//! Strings are kept as written: the types must be able to read any stored object, even one from
-//! before a rule existed. [`crate::tenant`] parses them.
+//! Strings are kept as written, since the types must be able to read every stored object, even one that
+//! was stored before a rule existed. [`crate::tenant`] parses them.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
@@ -37,38 +38,39 @@ pub use municipality::{
 };
 pub use service_module::{ServiceModule, ServiceModuleSpec, ServiceModuleStatus};
 
-/// The API group of the three kinds.
+/// API group of the three kinds.
 pub const GROUP: &str = "rathaus.dev";
 
-/// The longest schema description that a CRD carries, in bytes: enough for `kubectl explain`, while
-/// the Kubernetes types' own essays (2.6 kB for each quantity) stay out.
-const DESCRIPTION_LIMIT: usize = 400;
+/// Upper limit for a schema description in a CRD, in bytes. This is enough for `kubectl explain` and keeps
+/// out the long descriptions of Kubernetes types (2.6 kB for each quantity).
+const MAX_DESCRIPTION_BYTES: usize = 400;
 
-/// The three CustomResourceDefinitions, as `rathaus crds` prints them.
+/// Returns the three CustomResourceDefinitions that `rathaus crds` prints.
 pub fn crds() -> Vec<CustomResourceDefinition> {
     let mut crds = vec![Municipality::crd(), ModuleClass::crd(), ServiceModule::crd()];
     for crd in &mut crds {
         for version in &mut crd.spec.versions {
             if let Some(schema) = version.schema.as_mut().and_then(|s| s.open_api_v3_schema.as_mut()) {
-                shorten(schema);
+                shorten_descriptions(schema);
             }
         }
     }
     crds
 }
 
-fn shorten(schema: &mut JSONSchemaProps) {
-    if let Some(text) = schema.description.as_mut().filter(|text| text.len() > DESCRIPTION_LIMIT) {
+/// Cuts every description that is too long to its first sentence.
+fn shorten_descriptions(schema: &mut JSONSchemaProps) {
+    if let Some(text) = schema.description.as_mut().filter(|text| text.len() > MAX_DESCRIPTION_BYTES) {
         *text = text.split(". ").next().unwrap_or_default().to_owned();
     }
     for property in schema.properties.iter_mut().flat_map(|map| map.values_mut()) {
-        shorten(property);
+        shorten_descriptions(property);
     }
     if let Some(JSONSchemaPropsOrArray::Schema(items)) = schema.items.as_mut() {
-        shorten(items);
+        shorten_descriptions(items);
     }
     if let Some(JSONSchemaPropsOrBool::Schema(values)) = schema.additional_properties.as_mut() {
-        shorten(values);
+        shorten_descriptions(values);
     }
 }
 
@@ -76,7 +78,7 @@ fn shorten(schema: &mut JSONSchemaProps) {
 mod tests {
     use super::*;
 
-    fn strings_and_lists_without_bound(path: &str, schema: &JSONSchemaProps, found: &mut Vec<String>) {
+    fn collect_unbounded(path: &str, schema: &JSONSchemaProps, found: &mut Vec<String>) {
         match schema.type_.as_deref() {
             Some("string")
                 if schema.max_length.is_none() && schema.enum_.is_none() && schema.format.is_none() =>
@@ -87,10 +89,10 @@ mod tests {
             _ => {}
         }
         for (name, property) in schema.properties.iter().flatten() {
-            strings_and_lists_without_bound(&format!("{path}.{name}"), property, found);
+            collect_unbounded(&format!("{path}.{name}"), property, found);
         }
         if let Some(JSONSchemaPropsOrArray::Schema(items)) = &schema.items {
-            strings_and_lists_without_bound(&format!("{path}[]"), items, found);
+            collect_unbounded(&format!("{path}[]"), items, found);
         }
     }
 
@@ -100,7 +102,7 @@ mod tests {
         for crd in crds() {
             let schema = crd.spec.versions[0].schema.clone().unwrap().open_api_v3_schema.unwrap();
             let spec = &schema.properties.unwrap()["spec"];
-            strings_and_lists_without_bound(&format!("{}.spec", crd.spec.names.kind), spec, &mut found);
+            collect_unbounded(&format!("{}.spec", crd.spec.names.kind), spec, &mut found);
         }
         assert!(found.is_empty(), "without maxLength or maxItems: {found:?}");
     }

@@ -1,20 +1,20 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! `ModuleClass`: an entry of the state's catalogue.
+//! The kind `ModuleClass`: an entry of the state's catalogue. State IT writes it.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// An entry of the catalogue: one version of one image behind one contract; written by state IT.
+/// An entry of the catalogue: one version of one image that implements one contract; written by state IT.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "rathaus.dev", version = "v1alpha1", kind = "ModuleClass",
     plural = "moduleclasses", singular = "moduleclass", shortname = "mc", category = "rathaus",
     status = "ModuleClassStatus", derive = "PartialEq",
-    doc = "An entry of the catalogue: one version of one image behind one contract; written by state IT.",
+    doc = "An entry of the catalogue: one version of one image that implements one contract; written by state IT.",
     label("app.kubernetes.io/part-of", "rathaus"),
     printcolumn(name = "Type", type_ = "string", json_path = ".spec.type"),
     printcolumn(name = "Version", type_ = "string", json_path = ".spec.version"),
@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ModuleClassSpec {
-    /// Which contract the image speaks; immutable.
+    /// Contract that the image implements; immutable.
     #[serde(rename = "type")]
     #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable: modules of this class were configured for it; publish a new class"))]
     pub contract_type: ContractType,
@@ -37,7 +37,8 @@ pub struct ModuleClassSpec {
     #[x_kube(validation = Rule::new("self.matches('^(0|[1-9][0-9]*)[.](0|[1-9][0-9]*)[.](0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?([+][0-9A-Za-z.-]+)?$') && self.matches('[0-9A-Za-z]$')").message("must be a semantic version, such as 1.0.0"))]
     pub version: String,
 
-    /// Image by digest, `NAME@sha256:…`: a tag may change behind the auditor's back.
+    /// Container image by digest, `NAME@sha256:…`. A tag is refused, since it can be moved to another
+    /// image.
     #[schemars(length(max = 512))]
     #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([a-z0-9._:/-]*[a-z0-9])?@sha256:[0-9a-f]{64}$')").message("must name an image by digest, NAME@sha256:<64 hex digits>; a tag is refused, since what is behind it can change"))]
     pub image: String,
@@ -47,32 +48,32 @@ pub struct ModuleClassSpec {
     #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9.+()-]+( (AND|OR|WITH) [A-Za-z0-9.+()-]+)*$')").message("must be an SPDX licence expression, such as EUPL-1.2"))]
     pub licence: String,
 
-    /// Where the source code is.
+    /// URL of the source code.
     #[schemars(length(max = 2048))]
     #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() == 'https' && url(self).getHost() != ''").message("must be an https URL"))]
     pub source: String,
 
-    /// Where the documentation is.
+    /// URL of the documentation.
     #[schemars(length(max = 2048))]
     #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() == 'https' && url(self).getHost() != ''").message("must be an https URL"))]
     pub documentation: String,
 
-    /// The sizes in which it is offered.
+    /// Sizes in which the class is offered.
     #[schemars(length(min = 1, max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub plans: Vec<Plan>,
 
-    /// Who may use it; absent: everyone.
+    /// Municipalities that may use the class; all of them if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offered_to: Option<Offering>,
 }
 
-/// The contract that an image speaks; each is an open standard.
+/// A contract that an image implements; each is an open standard.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ContractType {
-    /// XBezahldienste 1.0.0.
+    /// E-payment: XBezahldienste 1.0.0.
     EPayment,
-    /// Citizens' mailbox.
+    /// Mailbox of citizens.
     Mailbox,
     /// Online forms.
     Form,
@@ -83,28 +84,29 @@ pub enum ContractType {
 /// A size in which a class is offered.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// Name by which a ServiceModule chooses it.
+    /// Name by which a ServiceModule chooses the plan.
     #[schemars(length(max = 32))]
     #[x_kube(validation = Rule::new("self.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message("must be a DNS label, such as small"))]
     pub name: String,
-    /// How many pods run.
+    /// Number of pods.
     #[schemars(range(min = 1, max = 10))]
     pub replicas: i32,
-    /// What each pod gets.
+    /// Resources of each pod.
     pub resources: Resources,
 }
 
-/// What each pod gets. Memory is limited, processor time is shared by request.
+/// Resources of each pod. Memory is limited; processor time is not, and is shared in proportion to the
+/// requests.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(validation = Rule::new("!quantity(self.limits.memory).isLessThan(quantity(self.requests.memory))").message("limits.memory must not be below requests.memory"))]
 pub struct Resources {
-    /// What the scheduler sets aside.
+    /// Resources that the scheduler reserves.
     pub requests: Requests,
-    /// Where the kernel stops it.
+    /// Upper limits that the kernel enforces.
     pub limits: Limits,
 }
 
-/// What the scheduler sets aside for a pod.
+/// Resources that the scheduler reserves for a pod.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 pub struct Requests {
     /// Processor cores, such as `10m`.
@@ -117,7 +119,7 @@ pub struct Requests {
     pub memory: String,
 }
 
-/// Where the kernel stops a pod.
+/// Upper limits that the kernel enforces for a pod.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 pub struct Limits {
     /// Memory, such as `128Mi`.
@@ -126,29 +128,29 @@ pub struct Limits {
     pub memory: String,
 }
 
-/// Who may use a class.
+/// The municipalities that may use a class.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Offering {
-    /// Municipalities whose ARS starts with one of these: a land (`05`), a Kreis (`05554`), a town.
+    /// Prefixes of the ARS of these municipalities: of a land (`05`), a Kreis (`05554`) or one town.
     #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 12), regex(pattern = "^[0-9]+$")))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub ars_prefixes: Vec<String>,
 }
 
-/// What the operator last saw.
+/// What the operator observed when it last reconciled the class.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ModuleClassStatus {
-    /// The generation of the spec that the rest speaks of.
+    /// Generation of the spec that the rest of the status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`: whether modules of this class can be provisioned.
+    /// `Ready`, which tells whether modules of this class can be provisioned.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(length(max = 16))]
     pub conditions: Vec<Condition>,
-    /// How many ServiceModules name this class.
+    /// Number of ServiceModules of this class.
     #[serde(default)]
     pub users: i32,
 }

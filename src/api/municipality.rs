@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! `Municipality`: a town on the platform, written by state IT.
+//! The kind `Municipality`: a town on the platform. State IT writes it.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
@@ -28,12 +28,12 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct MunicipalitySpec {
-    /// Name as citizens read it, such as `Stadt Ahaus`.
+    /// Name that citizens read, such as `Stadt Ahaus`.
     #[schemars(length(min = 1, max = 100))]
     pub display_name: String,
 
-    /// Amtlicher Regionalschlüssel, 12 digits; immutable, and unique on the platform: where two
-    /// municipalities have the same, the older object keeps it.
+    /// Amtlicher Regionalschlüssel, 12 digits. It is immutable and unique on the platform: where two
+    /// municipalities have the same ARS, the older object keeps it.
     #[schemars(length(max = 64))]
     #[x_kube(
         validation = Rule::new("self.matches('^[0-9]{12}$')").message("must be an Amtlicher Regionalschlüssel: exactly 12 digits, such as 055540004004"),
@@ -42,8 +42,9 @@ pub struct MunicipalitySpec {
     )]
     pub ars: String,
 
-    /// Public host name under which the modules live as `<module>.<hostname>`; below a domain that
-    /// the platform's gateway serves. No two municipalities' names may be equal or one below the other.
+    /// Public host name; each module is served at `<module>.<hostname>`. It must lie below a domain
+    /// that the platform's gateway serves, and must not be equal to, above or below another
+    /// municipality's host name.
     #[schemars(length(max = 200))]
     #[x_kube(validation = Rule::new("self.matches('^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?[.])+[a-z]([-a-z0-9]{0,61}[a-z0-9])?$')").message("must be a lower-case DNS name with at least two labels, such as ahaus.rathaus.example"))]
     pub hostname: String,
@@ -53,36 +54,36 @@ pub struct MunicipalitySpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub administrators: Vec<Administrator>,
 
-    /// Whom state IT reaches.
+    /// E-mail addresses at which state IT reaches the municipality.
     pub contact: Contact,
 
-    /// Pages that every page of the modules links to.
+    /// Legal pages to which every page of the modules links.
     pub legal: Legal,
 
-    /// What all modules of the municipality may use together.
+    /// Upper bounds for all modules of the municipality together.
     #[serde(default)]
     pub quota: Quota,
 
-    /// Stop changing anything for this municipality; what runs keeps running.
+    /// If true, the operator changes nothing for this municipality; what runs keeps running.
     #[serde(default)]
     pub suspend: bool,
 
-    /// What becomes of the data when a module or the municipality is deleted.
+    /// Whether databases are kept or dropped when a module or the municipality is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 }
 
-/// Somebody who may opt in to modules: a subject of Kubernetes RBAC.
+/// A subject of Kubernetes RBAC that may opt in to modules.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(validation = Rule::new("(self.kind == 'ServiceAccount') == has(self.namespace)").message("namespace is required for a ServiceAccount and only for one"))]
 pub struct Administrator {
     /// `User`, `Group` or `ServiceAccount` (for a GitOps engine).
     pub kind: AdministratorKind,
-    /// Name of the subject; `system:` names are refused, since they stand for far more than a town.
+    /// Name of the subject; `system:` names are refused, since they stand for far more than one town.
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = Rule::new("!self.startsWith('system:')").message("must not start with system: these names belong to Kubernetes; name the town's own group or user"))]
     pub name: String,
-    /// Namespace of a ServiceAccount.
+    /// Namespace of the ServiceAccount; required for a ServiceAccount and only for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub namespace: Option<String>,
@@ -91,15 +92,15 @@ pub struct Administrator {
 /// Kind of an RBAC subject.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AdministratorKind {
-    /// A user as the cluster's authentication names it.
+    /// A user, by the name that the cluster's authentication gives it.
     User,
-    /// A group as the cluster's authentication names it.
+    /// A group, by the name that the cluster's authentication gives it.
     Group,
     /// A ServiceAccount of the cluster.
     ServiceAccount,
 }
 
-/// Whom state IT reaches, and where security reports go.
+/// E-mail addresses at which state IT reaches the municipality, and to which security reports go.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Contact {
@@ -113,7 +114,7 @@ pub struct Contact {
     pub security_email: String,
 }
 
-/// The pages that the law asks a public body to link to; `https` only.
+/// The pages to which a public body must link by law; `https` only.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Legal {
@@ -131,7 +132,7 @@ pub struct Legal {
     pub accessibility_url: String,
 }
 
-/// What all modules of a municipality may use together. Amounts as Kubernetes quantities.
+/// Upper bounds for all modules of a municipality together. Amounts are Kubernetes quantities.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 pub struct Quota {
     /// Processor cores requested, such as `2` or `500m`.
@@ -139,23 +140,24 @@ pub struct Quota {
     #[x_kube(validation = Rule::new("self.matches('^[1-9][0-9]{0,6}m?$')").message("must be cores or thousandths of one, such as 2 or 500m"))]
     #[serde(default = "default_cpu")]
     pub cpu: String,
-    /// Memory, requests and limits alike, such as `4Gi`.
+    /// Memory, such as `4Gi`; the sum of the requests and the sum of the limits must each fit.
     #[schemars(length(max = 16))]
     #[x_kube(validation = Rule::new("self.matches('^[1-9][0-9]{0,6}(Ki|Mi|Gi|Ti)$')").message("must be an amount with the unit Ki, Mi, Gi or Ti, such as 4Gi"))]
     #[serde(default = "default_memory")]
     pub memory: String,
-    /// Volumes, such as `20Gi`.
+    /// Storage requested by volumes, such as `20Gi`.
     #[schemars(length(max = 16))]
     #[x_kube(validation = Rule::new("self.matches('^[1-9][0-9]{0,6}(Ki|Mi|Gi|Ti)$')").message("must be an amount with the unit Ki, Mi, Gi or Ti, such as 20Gi"))]
     #[serde(default = "default_storage")]
     pub storage: String,
-    /// How many ServiceModules.
+    /// Number of ServiceModules.
     #[schemars(range(min = 0, max = 64))]
     #[serde(default = "default_modules")]
     pub modules: i32,
 }
 
-// One function for each default, since the schema's derive cannot use a struct-level one.
+// There is one function for each default, since the derive macro of the schema cannot use a
+// struct-level one.
 fn default_cpu() -> String {
     "2".into()
 }
@@ -180,44 +182,44 @@ impl Default for Quota {
     }
 }
 
-/// What becomes of data on deletion.
+/// Whether databases are kept or dropped on deletion.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeletionPolicy {
-    /// Databases stay, locked; a module of the same name takes them up again.
+    /// Databases are kept and locked; a module of the same name takes them over again.
     #[default]
     Retain,
     /// Databases are dropped.
     Delete,
 }
 
-/// What the operator last saw and did.
+/// What the operator observed and did when it last reconciled the object.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct MunicipalityStatus {
-    /// The generation of the spec that the rest speaks of.
+    /// Generation of the spec that the rest of the status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready` and one condition for each thing that can be wrong alone.
+    /// `Ready`, `NamespaceReady`, `AccessReady` and `Isolated`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(length(max = 16))]
     pub conditions: Vec<Condition>,
-    /// The municipality's namespace.
+    /// Namespace of the municipality, once it exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    /// Amtlicher Gemeindeschlüssel, 8 digits, as contained in the ARS.
+    /// Amtlicher Gemeindeschlüssel, 8 digits, derived from the ARS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ags: Option<String>,
-    /// How many modules the municipality has.
+    /// Number of modules that the municipality has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modules: Option<ModuleCount>,
 }
 
-/// Modules of a municipality, counted.
+/// Number of modules of a municipality.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ModuleCount {
-    /// Those whose `Ready` condition is true.
+    /// Number of modules whose condition `Ready` is true.
     pub ready: i32,
-    /// All.
+    /// Number of all modules.
     pub total: i32,
 }

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! `ServiceModule`: a municipality opts in.
+//! The kind `ServiceModule`: a component that a municipality opted in to. The municipality writes it.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
@@ -39,11 +39,12 @@ pub struct ServiceModuleSpec {
     #[x_kube(validation = Rule::new("self.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message("must be the name of a plan of the class, such as small"))]
     pub plan: String,
 
-    /// Stop changing anything for this module; what runs keeps running.
+    /// If true, the operator changes nothing for this module; what runs keeps running.
     #[serde(default)]
     pub suspend: bool,
 
-    /// Sibling modules that it calls, by name: opens exactly those network paths and tells it their URLs.
+    /// Names of the sibling modules that this module calls. The operator opens exactly these network
+    /// paths and passes the URLs to the module.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), inner(length(max = 22), regex(pattern = "^[a-z]([-a-z0-9]*[a-z0-9])?$")))]
     #[x_kube(merge_strategy = ListMerge::Set)]
@@ -54,25 +55,25 @@ pub struct ServiceModuleSpec {
     pub e_payment: Option<EPayment>,
 }
 
-/// What the operator last saw and did.
+/// What the operator observed and did when it last reconciled the object.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceModuleStatus {
-    /// The generation of the spec that the rest speaks of.
+    /// Generation of the spec that the rest of the status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready` and one condition for each thing that can be wrong alone.
+    /// `Ready`, `ClassAccepted`, `DatabaseReady`, `Deployed` and `Routed`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(length(max = 16))]
     pub conditions: Vec<Condition>,
-    /// Where citizens reach the module.
+    /// URL at which citizens reach the module.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// Version of the class that the running Deployment was made from.
+    /// Version of the class from which the Deployment was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// Image that the running Deployment was made from, by digest.
+    /// Image of the Deployment, by digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
 }

@@ -12,10 +12,10 @@ use serde_json::json;
 
 use crate::api::conditions::READY;
 use crate::api::{ModuleClass, Municipality, ServiceModule};
-use crate::desired::module::{DatabaseAccess, Surroundings, TokenAuthority};
+use crate::desired::module::{DatabaseAccess, Environment, TokenAuthority};
 use crate::desired::{self, Object};
 use crate::settings::Settings;
-use crate::tenant::{self, TownName, Verdict, World};
+use crate::tenant::{self, ModuleContext, Rejection, TownName};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -34,8 +34,8 @@ pub fn execute(args: &Args) -> anyhow::Result<()> {
     for object in &rendered.objects {
         print!("---\n{}", serde_saphyr::to_string(&object.to_json()?)?);
     }
-    for (name, verdict) in &rendered.refused {
-        eprintln!("{name}: {} ({}): {}", verdict.condition, verdict.reason, verdict.message);
+    for (name, rejection) in &rendered.refused {
+        eprintln!("{name}: {} ({}): {}", rejection.condition, rejection.reason, rejection.message);
     }
     match rendered.refused.len() {
         0 => Ok(()),
@@ -49,7 +49,7 @@ pub struct Rendered {
     /// What it would apply, in order.
     pub objects: Vec<Object>,
     /// What it would refuse, by kind and name.
-    pub refused: Vec<(String, Verdict)>,
+    pub refused: Vec<(String, Rejection)>,
 }
 
 #[derive(Debug, Default)]
@@ -74,27 +74,27 @@ pub fn render(files: &[PathBuf], settings: &Settings) -> anyhow::Result<Rendered
                 rendered.objects.extend([waves.namespace, waves.operator, waves.administrators]);
                 rendered.objects.extend(waves.isolation);
             }
-            Err(verdict) => rendered.refused.push((format!("Municipality {}", raw.name_any()), verdict)),
+            Err(rejection) => rendered.refused.push((format!("Municipality {}", raw.name_any()), rejection)),
         }
     }
     for raw in &world.modules {
         let namespace = raw.namespace().unwrap_or_default();
-        let town = TownName::of_namespace(&namespace)
+        let town = TownName::from_namespace(&namespace)
             .and_then(|name| world.towns.iter().find(|town| town.name_any() == name.as_str()))
             .ok_or_else(|| {
                 let message = format!("namespace {namespace} is no municipality's among the files");
-                Verdict::waiting(READY, "MunicipalityNotFound", message)
+                Rejection::waiting(READY, "MunicipalityNotFound", message)
             })
             .and_then(resolve);
         let siblings: Vec<_> = world.modules.iter().filter(|m| m.namespace() == raw.namespace()).collect();
         let class = world.classes.iter().find(|class| class.name_any() == raw.spec.class);
-        match tenant::resolve_module(raw, World { town, class, siblings: &siblings }, settings) {
+        match tenant::resolve_module(raw, ModuleContext { town, class, siblings: &siblings }, settings) {
             Ok(module) => {
                 let plan = desired::module::plan(&module, &placeholders(), settings);
                 rendered.objects.extend(plan.into_objects());
             }
-            Err(verdict) => {
-                rendered.refused.push((format!("ServiceModule {namespace}/{}", raw.name_any()), verdict))
+            Err(rejection) => {
+                rendered.refused.push((format!("ServiceModule {namespace}/{}", raw.name_any()), rejection))
             }
         }
     }
@@ -102,8 +102,8 @@ pub fn render(files: &[PathBuf], settings: &Settings) -> anyhow::Result<Rendered
 }
 
 /// Stand for what the operator makes at the database server, and what only the API server knows.
-fn placeholders() -> Surroundings {
-    Surroundings {
+fn placeholders() -> Environment {
+    Environment {
         database: DatabaseAccess { url: "postgres://made-by-the-operator".to_owned(), ca: None },
         authority: Some(TokenAuthority {
             issuer: "https://known-to-the-api-server.invalid".to_owned(),

@@ -121,7 +121,7 @@ impl Server {
     /// the URL that its Secret holds, whose password is kept.
     pub async fn ensure(&self, module: &Module, known: Option<&str>) -> Result<DatabaseAccess> {
         let admin = self.admin()?;
-        let name = module.name.database(&module.town.name);
+        let name = module.name.database_name(&module.town.name);
         let mut connection = connect(&admin.url, admin.ca.as_deref()).await?;
         let result = async {
             ensure_role(&mut connection, &name, &owner(module)).await?;

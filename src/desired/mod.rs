@@ -1,8 +1,9 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Desired: a checked tenant becomes the objects that should exist, in the order in which they are
-//! written. One kind, one builder; a builder cannot fail. Pure.
+//! The pipeline's stage "desired": builds the objects that should exist for a town or a module, in the
+//! order in which they are written. There is one builder for each kind of object, and no builder can
+//! fail. All functions here are pure: they use no client, no clock and no disk.
 
 pub(crate) mod labels;
 pub mod module;

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! The compiled-in list of kinds that the operator may make. What is not in it cannot be planned,
-//! applied or pruned; a kind that is added here and forgotten there does not compile.
+//! The compiled-in list of kinds that the operator may make. An object of another kind cannot be planned,
+//! applied or pruned. The macro generates every `match` over the kinds, so that none can be forgotten.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{
@@ -21,24 +21,24 @@ macro_rules! kinds {
     ($($kind:ident),+ $(,)?) => {
         /// An object that should exist.
         #[derive(Clone, Debug, PartialEq)]
-        #[allow(clippy::large_enum_variant, reason = "a plan holds a dozen of them, for a moment")]
-        #[allow(missing_docs, reason = "each is named as its kind")]
+        #[allow(clippy::large_enum_variant, reason = "a plan holds a dozen of them, and not for long")]
+        #[allow(missing_docs, reason = "each variant has the name of its kind")]
         pub enum Object {
             $($kind($kind)),+
         }
 
         /// A kind that the operator may make.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[allow(missing_docs, reason = "each is named as its kind")]
+        #[allow(missing_docs, reason = "each variant has the name of its kind")]
         pub enum Kind {
             $($kind),+
         }
 
-        /// All of them.
+        /// All kinds that the operator may make.
         pub const KINDS: &[Kind] = &[$(Kind::$kind),+];
 
         impl Kind {
-            /// How the API server knows it.
+            /// Returns group, version and plural of the kind, for requests to the API server.
             pub fn api_resource(self) -> ApiResource {
                 match self {
                     $(Self::$kind => ApiResource::erase::<$kind>(&())),+
@@ -47,21 +47,24 @@ macro_rules! kinds {
         }
 
         impl Object {
-            /// Its kind.
+            /// Returns the kind of the object.
             pub fn kind(&self) -> Kind {
                 match self {
                     $(Self::$kind(_) => Kind::$kind),+
                 }
             }
 
-            /// Its metadata.
+            /// Returns the metadata of the object.
             pub fn meta(&self) -> &kube::api::ObjectMeta {
                 match self {
                     $(Self::$kind(object) => object.meta()),+
                 }
             }
 
-            /// The object as it goes over the wire.
+            /// Serializes the object as the API server expects it.
+            ///
+            /// # Errors
+            /// Fails if a value cannot be represented in JSON.
             pub fn to_json(&self) -> Result<Value, serde_json::Error> {
                 match self {
                     $(Self::$kind(object) => serde_json::to_value(object)),+
@@ -93,7 +96,7 @@ kinds! {
 }
 
 impl Object {
-    /// Its name; empty for none, which no builder makes.
+    /// Returns the name of the object. Every builder sets one; without one it would be empty.
     pub fn name(&self) -> &str {
         self.meta().name.as_deref().unwrap_or_default()
     }

@@ -4,15 +4,15 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::module::{DatabaseAccess, Surroundings, TokenAuthority};
+use super::module::{DatabaseAccess, Environment, TokenAuthority};
 use super::*;
 use crate::api::{ModuleClass, Municipality, ServiceModule};
 use crate::fixtures::{ahaus, e_payment, e_payment_class, full_block, module, settings, town};
 use crate::settings::Settings;
-use crate::tenant::{World, resolve_module, resolve_town};
+use crate::tenant::{ModuleContext, resolve_module, resolve_town};
 
-fn around() -> Surroundings {
-    Surroundings {
+fn environment() -> Environment {
+    Environment {
         database: DatabaseAccess {
             url: "postgres://u:p@db.example/d".to_owned(),
             ca: Some("PEM".to_owned()),
@@ -31,16 +31,16 @@ fn town_objects() -> Vec<Object> {
 }
 
 fn module_objects() -> Vec<Object> {
-    module::plan(&e_payment(), &around(), &settings()).into_objects()
+    module::plan(&e_payment(), &environment(), &settings()).into_objects()
 }
 
-/// One of the objects, as it goes over the wire.
-fn planned(module: &crate::tenant::Module, around: &Surroundings, kind: Kind) -> Value {
-    let objects = module::plan(module, around, &settings()).into_objects();
+/// The planned object of a kind, serialized.
+fn planned(module: &crate::tenant::Module, environment: &Environment, kind: Kind) -> Value {
+    let objects = module::plan(module, environment, &settings()).into_objects();
     objects.iter().find(|object| object.kind() == kind).unwrap().to_json().unwrap()
 }
 
-/// Every object whole, one snapshot for each: a change of a builder is a visible difference.
+/// One snapshot for each object, so that a change of a builder is visible as a difference.
 #[test]
 fn invariant_10_every_object_is_as_its_snapshot_says() {
     for object in town_objects().into_iter().chain(module_objects()) {
@@ -51,36 +51,36 @@ fn invariant_10_every_object_is_as_its_snapshot_says() {
 
 #[test]
 fn a_changed_configuration_password_or_signing_key_rolls_the_pods() {
-    let checksum = |module: &crate::tenant::Module, around: &Surroundings| {
-        let deployment = planned(module, around, Kind::Deployment);
+    let checksum = |module: &crate::tenant::Module, environment: &Environment| {
+        let deployment = planned(module, environment, Kind::Deployment);
         deployment["spec"]["template"]["metadata"]["annotations"]["rathaus.dev/config-checksum"].clone()
     };
     let module = e_payment();
-    let before = checksum(&module, &around());
-    assert_eq!(before, checksum(&module, &around()));
+    let before = checksum(&module, &environment());
+    assert_eq!(before, checksum(&module, &environment()));
     let mut renamed = module.clone();
     renamed.town.display_name = "Stadt Anders".to_owned();
-    assert_ne!(before, checksum(&renamed, &around()));
-    let mut other = around();
+    assert_ne!(before, checksum(&renamed, &environment()));
+    let mut other = environment();
     other.database.url = "postgres://other".to_owned();
     assert_ne!(before, checksum(&module, &other));
-    let mut other = around();
+    let mut other = environment();
     other.authority.as_mut().unwrap().keys = json!({"keys": []});
     assert_ne!(before, checksum(&module, &other));
 }
 
 #[test]
-fn citizens_come_only_once_the_pods_have_been_available() {
+fn the_route_is_planned_only_once_the_pods_have_been_available() {
     let kinds = |routed| {
-        let around = Surroundings { routed, ..around() };
-        let objects = module::plan(&e_payment(), &around, &settings()).into_objects();
+        let environment = Environment { routed, ..environment() };
+        let objects = module::plan(&e_payment(), &environment, &settings()).into_objects();
         objects.iter().map(Object::kind).collect::<Vec<_>>()
     };
     assert!(!kinds(false).contains(&Kind::HTTPRoute));
     assert_eq!(kinds(true).last(), Some(&Kind::HTTPRoute));
 }
 
-/// The e-payment of Ahaus with another block.
+/// The e-payment module of Ahaus after a change to its configuration block.
 fn e_payment_with(change: impl Fn(&mut rathaus_contract::EPayment)) -> crate::tenant::Module {
     let mut module = e_payment();
     let crate::tenant::Configuration::EPayment(block) = &mut module.configuration;
@@ -89,9 +89,9 @@ fn e_payment_with(change: impl Fn(&mut rathaus_contract::EPayment)) -> crate::te
 }
 
 #[test]
-fn a_module_leaves_the_cluster_only_to_pay_or_to_log_in() {
-    let ways_out = |module: &crate::tenant::Module| {
-        let policy = planned(module, &around(), Kind::NetworkPolicy);
+fn a_module_may_leave_the_cluster_only_for_its_provider_or_the_issuer() {
+    let outbound_rules = |module: &crate::tenant::Module| {
+        let policy = planned(module, &environment(), Kind::NetworkPolicy);
         policy["spec"]["egress"]
             .as_array()
             .unwrap()
@@ -99,19 +99,19 @@ fn a_module_leaves_the_cluster_only_to_pay_or_to_log_in() {
             .filter(|rule| rule["ports"][0]["port"] == 443)
             .count()
     };
-    assert_eq!(ways_out(&e_payment()), 1);
+    assert_eq!(outbound_rules(&e_payment()), 1);
     let sandbox =
         |block: &mut rathaus_contract::EPayment| block.provider = rathaus_contract::Provider::Sandbox;
-    assert_eq!(ways_out(&e_payment_with(sandbox)), 1, "clerks log in at the issuer");
-    let closed = e_payment_with(|block| (sandbox(block), block.clerks = None).0);
-    assert_eq!(ways_out(&closed), 0);
+    assert_eq!(outbound_rules(&e_payment_with(sandbox)), 1, "clerks still log in at the issuer");
+    let without_outbound = e_payment_with(|block| (sandbox(block), block.clerks = None).0);
+    assert_eq!(outbound_rules(&without_outbound), 0);
 }
 
 #[test]
-fn only_the_service_gets_the_towns_secrets_and_only_the_keys_that_it_reads() {
-    let pod = planned(&e_payment(), &around(), Kind::Deployment)["spec"]["template"]["spec"].clone();
-    let mounted = |container: &Value| container["volumeMounts"].as_array().unwrap().len();
-    assert_eq!((mounted(&pod["initContainers"][0]), mounted(&pod["containers"][0])), (2, 4));
+fn only_the_main_container_mounts_the_towns_secrets_and_only_the_keys_that_it_reads() {
+    let pod = planned(&e_payment(), &environment(), Kind::Deployment)["spec"]["template"]["spec"].clone();
+    let mount_count = |container: &Value| container["volumeMounts"].as_array().unwrap().len();
+    assert_eq!((mount_count(&pod["initContainers"][0]), mount_count(&pod["containers"][0])), (2, 4));
     let files: Vec<String> = pod["volumes"][2]["projected"]["sources"]
         .as_array()
         .unwrap()
@@ -129,26 +129,27 @@ fn only_the_service_gets_the_towns_secrets_and_only_the_keys_that_it_reads() {
 }
 
 #[test]
-fn callers_prove_who_they_are_by_tokens_made_for_this_module() {
-    let told = |module: &crate::tenant::Module| {
-        let config = planned(module, &around(), Kind::ConfigMap);
+fn callers_authenticate_with_tokens_whose_audience_is_the_called_module() {
+    let module_json = |module: &crate::tenant::Module| {
+        let config = planned(module, &environment(), Kind::ConfigMap);
         serde_json::from_str::<Value>(config["data"]["module.json"].as_str().unwrap()).unwrap()
     };
-    let callers = told(&e_payment())["callers"].clone();
+    let callers = module_json(&e_payment())["callers"].clone();
     assert_eq!(callers["audience"], "http://e-payment.mun-ahaus.svc");
     assert_eq!(callers["subjects"], json!({"form": "system:serviceaccount:mun-ahaus:form"}));
-    // What the caller is given is made for the address that it is told.
-    let pod = planned(&e_payment(), &around(), Kind::Deployment)["spec"]["template"]["spec"].clone();
+    // The audience of a caller's token is the URL of the sibling that it calls.
+    let pod = planned(&e_payment(), &environment(), Kind::Deployment)["spec"]["template"]["spec"].clone();
     let token = &pod["volumes"][3]["projected"]["sources"][0]["serviceAccountToken"];
     assert_eq!(token["audience"], "http://mailbox.mun-ahaus.svc");
-    let mut alone = e_payment();
-    alone.callers.clear();
-    assert_eq!(told(&alone).get("callers"), None);
+    let mut without_callers = e_payment();
+    without_callers.callers.clear();
+    assert_eq!(module_json(&without_callers).get("callers"), None);
 }
 
 const NAME: &str = "[a-z]([-a-z0-9]{0,18}[a-z0-9])?";
 
-fn specs() -> impl Strategy<Value = (Municipality, ModuleClass, ServiceModule)> {
+/// A municipality, a class and a module with random names and values.
+fn arbitrary_objects() -> impl Strategy<Value = (Municipality, ModuleClass, ServiceModule)> {
     let town = (NAME, "0[1-9][0-9]{10}", "\\PC{1,100}", NAME);
     (town, NAME, "\\PC{1,63}", 1..10i32, "[-.a-z0-9/]{1,20}").prop_map(
         |((town, ars, display, admin), name, class_name, replicas, secret)| {
@@ -174,7 +175,7 @@ fn specs() -> impl Strategy<Value = (Municipality, ModuleClass, ServiceModule)> 
 
 proptest! {
     #[test]
-    fn invariant_2_every_planned_object_lies_in_the_towns_own_namespace((raw, class, sm) in specs()) {
+    fn invariant_2_every_planned_object_lies_in_the_towns_own_namespace((raw, class, sm) in arbitrary_objects()) {
         let settings = settings();
         let town = resolve_town(&raw, [], &settings);
         prop_assume!(town.is_ok());
@@ -183,8 +184,8 @@ proptest! {
         let waves = town::plan(&town, &settings).into_waves();
         let mut objects: Vec<Object> = [waves.namespace, waves.operator, waves.administrators].into();
         objects.extend(waves.isolation);
-        if let Ok(module) = resolve_module(&sm, World { town: Ok(town), class: Some(&class), siblings: &[&sm] }, &settings) {
-            objects.extend(module::plan(&module, &around(), &settings).into_objects());
+        if let Ok(module) = resolve_module(&sm, ModuleContext { town: Ok(town), class: Some(&class), siblings: &[&sm] }, &settings) {
+            objects.extend(module::plan(&module, &environment(), &settings).into_objects());
         }
         for object in &objects {
             prop_assert!(KINDS.contains(&object.kind()));

@@ -48,7 +48,7 @@ async fn write_status(
         modules.iter().filter(|module| module.0.as_ref().is_ok_and(|module| module.spec.class == name));
     let after = ModuleClassStatus {
         observed_generation: generation,
-        conditions: status::merge(
+        conditions: status::merge_conditions(
             &before.conditions,
             report,
             &[],

@@ -20,7 +20,7 @@ use crate::cluster::{self, database::Server};
 use crate::desired::module::TokenAuthority;
 use crate::serve::Metrics;
 use crate::settings::Settings;
-use crate::status::{Outcome, Report, Step, announcements};
+use crate::status::{Outcome, Report, Step, condition_events};
 use crate::tenant::FIELD_MANAGER;
 
 /// Longer than any sound run takes; the client's own retries could go on for minutes.
@@ -88,7 +88,7 @@ impl Context {
     pub(super) async fn token_authority(&self) -> Result<TokenAuthority, cluster::Error> {
         let mut known = self.authority.lock().await;
         if let Some((asked, authority)) = known.as_ref()
-            && asked.elapsed() < self.settings.resync()
+            && asked.elapsed() < self.settings.resync_period()
         {
             return Ok(authority.clone());
         }
@@ -109,7 +109,7 @@ impl Context {
 
     /// Tells what is new, to whoever reads events. Telling is best effort.
     pub(super) async fn announce(&self, about: &ObjectReference, before: &[Condition], after: &[Condition]) {
-        for news in announcements(before, after) {
+        for news in condition_events(before, after) {
             let event = Event {
                 type_: if news.warning { EventType::Warning } else { EventType::Normal },
                 reason: news.reason,

@@ -16,12 +16,14 @@ use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 
 use super::context::{Context, readable};
 use super::{Guarded, retry, town};
-use crate::api::conditions::{CLASS_ACCEPTED, DATABASE_READY, DEPLOYED, ISOLATED, OF_SERVICE_MODULE, READY};
+use crate::api::conditions::{
+    CLASS_ACCEPTED, DATABASE_READY, DEPLOYED, ISOLATED, READY, SERVICE_MODULE_CONDITIONS,
+};
 use crate::api::{DeletionPolicy, Municipality, ServiceModule, ServiceModuleStatus};
 use crate::cluster::{self, Applied, Children, FINALIZER};
-use crate::desired::{self, Kind, module::Surroundings};
+use crate::desired::{self, Kind, module::Environment};
 use crate::status::{self, Outcome, Report, Step};
-use crate::tenant::{self, Module, NamespaceClaim, Town, TownName, Verdict, World};
+use crate::tenant::{self, Module, ModuleContext, NamespaceClaim, Rejection, Town, TownName};
 
 const KIND: &str = "servicemodule";
 
@@ -56,7 +58,7 @@ pub(super) async fn reconcile(
 
 /// The municipality that a namespace should be of. What the namespace's labels say does not count.
 fn municipality(namespace: &str, ctx: &Context) -> Option<Arc<Guarded<Municipality>>> {
-    let name = TownName::of_namespace(namespace)?;
+    let name = TownName::from_namespace(namespace)?;
     ctx.towns.get(&ObjectRef::new(name.as_str()))
 }
 
@@ -95,7 +97,7 @@ async fn pipeline(
         .map_err(at(DEPLOYED))?;
     let database = ctx.server.ensure(&module, known_url(&children).as_deref()).await;
     let database = database.map_err(|error| Step::failed(DATABASE_READY, &error.into()))?;
-    let name = module.name.database(&module.town.name);
+    let name = module.name.database_name(&module.town.name);
     steps.push(Step::ready(DATABASE_READY, "Provisioned", format!("database {name} with a role of its own")));
 
     secrets_are_there(&module, ctx).await?;
@@ -104,7 +106,7 @@ async fn pipeline(
     } else {
         Some(ctx.token_authority().await.map_err(at(DEPLOYED))?)
     };
-    let around = Surroundings { database, authority, routed: was_available(&children) };
+    let around = Environment { database, authority, routed: was_available(&children) };
     let mut applied = Applied::default();
     let plan = desired::module::plan(&module, &around, &ctx.settings);
     cluster::apply(&ctx.client, plan.into_objects(), &children, &mut applied).await.map_err(at(DEPLOYED))?;
@@ -113,7 +115,7 @@ async fn pipeline(
         Some(deployment) if status::is_available(&deployment) => Vec::new(),
         _ => cluster::pods(&ctx.client, &namespace, module.name.as_str()).await.map_err(at(DEPLOYED))?,
     };
-    steps.extend(status::judge_module(&applied, &pods));
+    steps.extend(status::evaluate_module(&applied, &pods));
     *made_from = Some(module);
     Ok(())
 }
@@ -125,7 +127,7 @@ async fn secrets_are_there(module: &Module, ctx: &Context) -> Result<(), Step> {
     for named in module.configuration.secrets() {
         let found = cluster::secret(&ctx.client, &namespace, &named.name).await;
         let found = found.map_err(|error| Step::failed(DEPLOYED, &error))?;
-        named.judge(&namespace, found.as_ref())?;
+        named.check(&namespace, found.as_ref())?;
     }
     Ok(())
 }
@@ -135,26 +137,26 @@ async fn settle_town(
     namespace: &str,
     raw: Option<&Municipality>,
     ctx: &Context,
-) -> Result<Result<Town, Verdict>, cluster::Error> {
+) -> Result<Result<Town, Rejection>, cluster::Error> {
     let Some(raw) = raw else {
         let message = format!("namespace {namespace} is no municipality's");
-        return Ok(Err(Verdict::waiting(CLASS_ACCEPTED, "MunicipalityNotFound", message)));
+        return Ok(Err(Rejection::waiting(CLASS_ACCEPTED, "MunicipalityNotFound", message)));
     };
     let town = town::resolve(raw, ctx);
     let observed = cluster::namespace(&ctx.client, namespace).await?;
-    if let NamespaceClaim::Denied(verdict) = tenant::namespace_claim(raw, observed.as_ref()) {
-        return Ok(Err(verdict));
+    if let NamespaceClaim::Denied(rejection) = tenant::namespace_claim(raw, observed.as_ref()) {
+        return Ok(Err(rejection));
     }
     // Order, not authority: nothing runs in a namespace before its walls stand.
     let conditions = raw.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    if !status::is_true(conditions, ISOLATED) {
+    if !status::is_condition_true(conditions, ISOLATED) {
         let message = format!("namespace {namespace} is being prepared");
-        return Ok(town.and(Err(Verdict::waiting(CLASS_ACCEPTED, "NotIsolatedYet", message))));
+        return Ok(town.and(Err(Rejection::waiting(CLASS_ACCEPTED, "NotIsolatedYet", message))));
     }
     Ok(town)
 }
 
-fn resolve(raw: &ServiceModule, town: Result<Town, Verdict>, ctx: &Context) -> Result<Module, Verdict> {
+fn resolve(raw: &ServiceModule, town: Result<Town, Rejection>, ctx: &Context) -> Result<Module, Rejection> {
     let class = ctx.classes.get(&ObjectRef::new(&raw.spec.class));
     let modules = readable(&ctx.modules);
     let siblings: Vec<_> = modules
@@ -163,7 +165,7 @@ fn resolve(raw: &ServiceModule, town: Result<Town, Verdict>, ctx: &Context) -> R
         .filter(|module| module.namespace() == raw.namespace())
         .collect();
     let class = class.as_ref().and_then(|class| class.0.as_ref().ok());
-    tenant::resolve_module(raw, World { town, class, siblings: &siblings }, &ctx.settings)
+    tenant::resolve_module(raw, ModuleContext { town, class, siblings: &siblings }, &ctx.settings)
 }
 
 /// The database URL that the module's Secret holds.
@@ -232,7 +234,7 @@ async fn release_database(town: &Municipality, module: &str, ctx: &Context) -> R
     let (Ok(town_name), Ok(module_name)) = names else { return Ok(()) };
     let owner = cluster::database::owner_comment(&town.spec.ars, module);
     let drop_data = town.spec.deletion_policy == DeletionPolicy::Delete;
-    match ctx.server.release(&module_name.database(&town_name), &owner, drop_data).await {
+    match ctx.server.release(&module_name.database_name(&town_name), &owner, drop_data).await {
         Ok(()) => Ok(()),
         Err(error) if drop_data => Err(error.into()),
         // Data that stays must not keep its town from leaving: the lock is a precaution.
@@ -257,10 +259,10 @@ async fn write_status(
     let success = format!("citizens reach it at {}", url.as_deref().unwrap_or_default());
     let after = ServiceModuleStatus {
         observed_generation: generation,
-        conditions: status::merge(
+        conditions: status::merge_conditions(
             &before.conditions,
             report,
-            &OF_SERVICE_MODULE,
+            &SERVICE_MODULE_CONDITIONS,
             generation,
             &success,
             Timestamp::now(),

@@ -43,7 +43,9 @@ pub(super) fn settle(
         failures.remove(&key);
     }
     match outcome {
-        Outcome::Ready | Outcome::Suspended => Action::requeue(spread(context.settings.resync(), object)),
+        Outcome::Ready | Outcome::Suspended => {
+            Action::requeue(spread(context.settings.resync_period(), object))
+        }
         Outcome::Waiting => Action::requeue(WAITING),
         Outcome::Invalid | Outcome::Refused => Action::requeue(MENDED_ELSEWHERE),
         Outcome::Failed => {

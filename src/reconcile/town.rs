@@ -13,12 +13,12 @@ use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 
 use super::context::{Context, readable};
 use super::{Guarded, retry};
-use crate::api::conditions::{ACCESS_READY, ISOLATED, NAMESPACE_READY, OF_MUNICIPALITY, READY};
+use crate::api::conditions::{ACCESS_READY, ISOLATED, MUNICIPALITY_CONDITIONS, NAMESPACE_READY, READY};
 use crate::api::{ModuleCount, Municipality, MunicipalityStatus};
 use crate::cluster::{self, Applied, Children, FINALIZER};
 use crate::desired;
 use crate::status::{self, Outcome, Report, Step};
-use crate::tenant::{self, Ars, NamespaceClaim, Town, TownName, Verdict};
+use crate::tenant::{self, Ars, NamespaceClaim, Rejection, Town, TownName};
 
 const KIND: &str = "municipality";
 
@@ -58,8 +58,8 @@ async fn pipeline(raw: &Municipality, ctx: &Context, steps: &mut Vec<Step>) -> R
     let town = resolve(raw, ctx)?;
     let name = town.name.namespace();
     let namespace = cluster::namespace(client, &name).await.map_err(at(NAMESPACE_READY))?;
-    if let NamespaceClaim::Denied(verdict) = tenant::namespace_claim(raw, namespace.as_ref()) {
-        return Err(verdict.into());
+    if let NamespaceClaim::Denied(rejection) = tenant::namespace_claim(raw, namespace.as_ref()) {
+        return Err(rejection.into());
     }
     cluster::add_finalizer(&Api::all(client.clone()), raw).await.map_err(at(READY))?;
 
@@ -91,7 +91,7 @@ async fn pipeline(raw: &Municipality, ctx: &Context, steps: &mut Vec<Step>) -> R
 }
 
 /// The town, checked against all others.
-pub(super) fn resolve(raw: &Municipality, ctx: &Context) -> Result<Town, Verdict> {
+pub(super) fn resolve(raw: &Municipality, ctx: &Context) -> Result<Town, Rejection> {
     let towns = readable(&ctx.towns);
     tenant::resolve_town(raw, towns.iter().filter_map(|town| town.0.as_ref().ok()), &ctx.settings)
 }
@@ -150,11 +150,17 @@ async fn write_status(
     let namespace = format!("{}{}", TownName::NAMESPACE_PREFIX, object.name_any());
     let modules = count_modules(&namespace, ctx);
     let success = format!("namespace {namespace} is ready for modules");
-    let conditions =
-        status::merge(&before.conditions, report, &OF_MUNICIPALITY, generation, &success, Timestamp::now());
+    let conditions = status::merge_conditions(
+        &before.conditions,
+        report,
+        &MUNICIPALITY_CONDITIONS,
+        generation,
+        &success,
+        Timestamp::now(),
+    );
     let after = MunicipalityStatus {
         observed_generation: generation,
-        namespace: status::is_true(&conditions, NAMESPACE_READY).then_some(namespace),
+        namespace: status::is_condition_true(&conditions, NAMESPACE_READY).then_some(namespace),
         conditions,
         ags: raw.and_then(|raw| Ars::parse(&raw.spec.ars).ok()).map(|ars| ars.ags()),
         modules: Some(modules),
@@ -174,7 +180,7 @@ fn count_modules(namespace: &str, ctx: &Context) -> ModuleCount {
     let is_ready = |module: &Arc<Guarded<_>>| {
         let status =
             module.0.as_ref().ok().and_then(|module: &crate::api::ServiceModule| module.status.as_ref());
-        status.is_some_and(|status| status::is_true(&status.conditions, READY))
+        status.is_some_and(|status| status::is_condition_true(&status.conditions, READY))
     };
     let (total, ready) =
         mine.fold((0, 0), |(total, ready), module| (total + 1, ready + i32::from(is_ready(module))));

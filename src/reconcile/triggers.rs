@@ -80,7 +80,7 @@ impl Triggers {
     /// A module is counted by its town and its class, and its siblings may call it.
     pub fn module_changed(&self, module: &Guarded<ServiceModule>, modules: &Store<Guarded<ServiceModule>>) {
         let namespace = module.namespace().unwrap_or_default();
-        if let Some(town) = TownName::of_namespace(&namespace) {
+        if let Some(town) = TownName::from_namespace(&namespace) {
             self.town(town.as_str());
         }
         let Ok(module) = &module.0 else { return };

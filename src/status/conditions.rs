@@ -7,69 +7,73 @@ use k8s_openapi::jiff::Timestamp;
 use super::report::{Outcome, Report, Step};
 use crate::api::conditions::READY;
 
-/// Kubernetes' limit for a condition's message is 32,768 bytes; a table wants far less.
-const LONGEST_MESSAGE: usize = 1024;
+/// Upper limit for a condition's message, in characters. Kubernetes allows 32,768 bytes, which is far
+/// too long for the table that `kubectl get` prints.
+const MAX_MESSAGE_CHARS: usize = 1024;
 
-/// The conditions after a run: what it judged, what earlier runs last saw of the rest, and `Ready`,
-/// which is true when all of `kinds` are. Times move only where a status does, so that a run which
-/// finds nothing new gives back exactly what it was given.
-pub fn merge(
+/// Returns the conditions after a reconcile: `Ready`, then those of `types`.
+///
+/// A condition that the report has no step for keeps its previous value. `Ready` is false if a step of the
+/// report is not ready; otherwise it is true with the message `success`. `lastTransitionTime` changes only
+/// together with the status, so that a reconcile without news returns the previous conditions unchanged.
+pub fn merge_conditions(
     previous: &[Condition],
     report: &Report,
-    kinds: &[&'static str],
+    types: &[&'static str],
     generation: Option<i64>,
     success: &str,
     now: Timestamp,
 ) -> Vec<Condition> {
-    let judged = |kind: &str| report.steps.iter().find(|step| step.condition == kind);
-    let earlier = |kind: &str| previous.iter().find(|condition| condition.type_ == kind);
-    let of_step = |step: &Step, kind: &str| {
+    let find_step = |type_: &str| report.steps.iter().find(|step| step.condition == type_);
+    let find_previous = |type_: &str| previous.iter().find(|condition| condition.type_ == type_);
+    let from_step = |step: &Step, type_: &str| {
         let status = match step.outcome {
             Outcome::Ready => "True",
             Outcome::Suspended => "Unknown",
             _ => "False",
         };
-        let since =
-            earlier(kind).filter(|old| old.status == status).map(|old| old.last_transition_time.clone());
+        let unchanged_since = find_previous(type_)
+            .filter(|old| old.status == status)
+            .map(|old| old.last_transition_time.clone());
         Condition {
-            type_: kind.to_owned(),
+            type_: type_.to_owned(),
             status: status.to_owned(),
             reason: step.reason.to_owned(),
             message: shorten(&step.message),
             observed_generation: generation,
-            last_transition_time: since.unwrap_or(Time(now)),
+            last_transition_time: unchanged_since.unwrap_or(Time(now)),
         }
     };
-    let summary = match report.decisive() {
-        Some(step) => of_step(step, READY),
-        None => of_step(&Step::ready(READY, "Ready", success), READY),
+    let summary = match report.first_unready() {
+        Some(step) => from_step(step, READY),
+        None => from_step(&Step::ready(READY, "Ready", success), READY),
     };
-    let rest = kinds.iter().filter_map(|kind| match judged(kind) {
-        Some(step) => Some(of_step(step, kind)),
-        None => earlier(kind).cloned(),
+    let others = types.iter().filter_map(|type_| match find_step(type_) {
+        Some(step) => Some(from_step(step, type_)),
+        None => find_previous(type_).cloned(),
     });
-    std::iter::once(summary).chain(rest).collect()
+    std::iter::once(summary).chain(others).collect()
 }
 
 fn shorten(message: &str) -> String {
-    match message.char_indices().nth(LONGEST_MESSAGE) {
+    match message.char_indices().nth(MAX_MESSAGE_CHARS) {
         Some((end, _)) => format!("{}…", &message[..end]),
         None => message.to_owned(),
     }
 }
 
-/// Whether a condition is true.
-pub fn is_true(conditions: &[Condition], kind: &str) -> bool {
-    conditions.iter().any(|condition| condition.type_ == kind && condition.status == "True")
+/// Whether the condition of this type exists and has the status `True`.
+pub fn is_condition_true(conditions: &[Condition], type_: &str) -> bool {
+    conditions.iter().any(|condition| condition.type_ == type_ && condition.status == "True")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const KINDS: [&str; 2] = ["First", "Second"];
+    const TYPES: [&str; 2] = ["First", "Second"];
 
-    fn at(second: i64) -> Timestamp {
+    fn time(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
     }
 
@@ -79,35 +83,41 @@ mod tests {
     }
 
     #[test]
-    fn ready_is_the_first_thing_that_is_wrong() {
-        let conditions = merge(&[], &report(Outcome::Invalid), &KINDS, Some(3), "", at(1));
-        let told: Vec<_> =
+    fn ready_has_the_reason_of_the_first_step_that_is_not_ready() {
+        let conditions = merge_conditions(&[], &report(Outcome::Invalid), &TYPES, Some(3), "", time(1));
+        let summaries: Vec<_> =
             conditions.iter().map(|c| (c.type_.as_str(), c.status.as_str(), c.reason.as_str())).collect();
-        assert_eq!(told, [("Ready", "False", "Why"), ("First", "True", "Done"), ("Second", "False", "Why")]);
+        assert_eq!(
+            summaries,
+            [("Ready", "False", "Why"), ("First", "True", "Done"), ("Second", "False", "Why")]
+        );
         assert!(conditions.iter().all(|c| c.observed_generation == Some(3)));
     }
 
     #[test]
-    fn invariant_1_a_run_that_finds_nothing_new_changes_nothing() {
-        let first = merge(&[], &report(Outcome::Ready), &KINDS, Some(1), "fine", at(1));
-        assert_eq!(merge(&first, &report(Outcome::Ready), &KINDS, Some(1), "fine", at(9)), first);
+    fn invariant_1_a_reconcile_without_news_changes_nothing() {
+        let first = merge_conditions(&[], &report(Outcome::Ready), &TYPES, Some(1), "fine", time(1));
+        assert_eq!(
+            merge_conditions(&first, &report(Outcome::Ready), &TYPES, Some(1), "fine", time(9)),
+            first
+        );
     }
 
     #[test]
-    fn time_moves_when_the_status_flips() {
-        let first = merge(&[], &report(Outcome::Ready), &KINDS, Some(1), "", at(1));
-        let second = merge(&first, &report(Outcome::Failed), &KINDS, Some(1), "", at(9));
+    fn transition_time_changes_only_with_the_status() {
+        let first = merge_conditions(&[], &report(Outcome::Ready), &TYPES, Some(1), "", time(1));
+        let second = merge_conditions(&first, &report(Outcome::Failed), &TYPES, Some(1), "", time(9));
         let times: Vec<_> = second.iter().map(|c| c.last_transition_time.0.as_second()).collect();
         assert_eq!(times, [9, 1, 9]);
     }
 
     #[test]
-    fn what_a_run_did_not_come_to_is_carried_forward() {
-        let first = merge(&[], &report(Outcome::Ready), &KINDS, Some(1), "", at(1));
+    fn a_condition_without_a_step_keeps_its_previous_value() {
+        let first = merge_conditions(&[], &report(Outcome::Ready), &TYPES, Some(1), "", time(1));
         let broken =
             Report { steps: vec![Step { outcome: Outcome::Failed, ..Step::ready("First", "Broken", "") }] };
-        let second = merge(&first, &broken, &KINDS, Some(2), "", at(2));
-        assert!(is_true(&second, "Second") && !is_true(&second, "Ready"));
+        let second = merge_conditions(&first, &broken, &TYPES, Some(2), "", time(2));
+        assert!(is_condition_true(&second, "Second") && !is_condition_true(&second, "Ready"));
         assert_eq!(second[2].observed_generation, Some(1));
     }
 }

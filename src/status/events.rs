@@ -5,24 +5,26 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::api::conditions::READY;
 
-/// Kubernetes' limit for an event's note is 1,024 bytes; a character has at most four.
-const LONGEST_NOTE: usize = 256;
+/// Upper limit for an event's note, in characters. Kubernetes allows 1,024 bytes, and a character has
+/// at most four.
+const MAX_NOTE_CHARS: usize = 256;
 
-/// An event to be published.
+/// An event to be published because a condition changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Announcement {
-    /// Whether something is wrong.
+pub struct ConditionEvent {
+    /// Whether the event has the type `Warning` and not `Normal`.
     pub warning: bool,
-    /// The condition's reason.
+    /// Reason of the condition.
     pub reason: String,
-    /// What it is about: the condition's type.
+    /// Type of the condition.
     pub action: String,
-    /// The condition's message.
+    /// Message of the condition, shortened to the length that Kubernetes allows.
     pub note: String,
 }
 
-/// Reasons of things on their way: `kubectl get` shows them, and they are no news.
-const ON_ITS_WAY: [&str; 6] = [
+/// Reasons that only say that work is in progress. No event is published for them; `kubectl get` shows
+/// them.
+const IN_PROGRESS_REASONS: [&str; 6] = [
     "RollingOut",
     "NotYetAvailable",
     "GatewayPending",
@@ -31,23 +33,25 @@ const ON_ITS_WAY: [&str; 6] = [
     "Deleting",
 ];
 
-/// One event for each condition that says something new. `Ready` only when it comes true: what keeps
-/// it from that is another condition's news.
-pub fn announcements(before: &[Condition], after: &[Condition]) -> Vec<Announcement> {
-    let said = |c: &Condition| {
+/// Returns one event for each condition whose status or reason changed. `Ready` is left out if another
+/// condition has the same reason, since that condition has an event already.
+pub fn condition_events(before: &[Condition], after: &[Condition]) -> Vec<ConditionEvent> {
+    let is_unchanged = |c: &Condition| {
         before.iter().any(|b| (&b.type_, &b.status, &b.reason) == (&c.type_, &c.status, &c.reason))
     };
-    let repeated = |c: &Condition| {
+    let repeats_another = |c: &Condition| {
         c.type_ == READY && after.iter().any(|other| other.type_ != READY && other.reason == c.reason)
     };
     after
         .iter()
-        .filter(|c| !said(c) && !repeated(c) && !ON_ITS_WAY.contains(&c.reason.as_str()))
-        .map(|condition| Announcement {
+        .filter(|c| {
+            !is_unchanged(c) && !repeats_another(c) && !IN_PROGRESS_REASONS.contains(&c.reason.as_str())
+        })
+        .map(|condition| ConditionEvent {
             warning: condition.status == "False",
             reason: condition.reason.clone(),
             action: condition.type_.clone(),
-            note: condition.message.chars().take(LONGEST_NOTE).collect(),
+            note: condition.message.chars().take(MAX_NOTE_CHARS).collect(),
         })
         .collect()
 }
@@ -59,9 +63,9 @@ mod tests {
 
     use super::*;
 
-    fn condition(kind: &str, status: &str, reason: &str) -> Condition {
+    fn condition(type_: &str, status: &str, reason: &str) -> Condition {
         Condition {
-            type_: kind.to_owned(),
+            type_: type_.to_owned(),
             status: status.to_owned(),
             reason: reason.to_owned(),
             message: "why".to_owned(),
@@ -70,24 +74,25 @@ mod tests {
         }
     }
 
-    fn told(before: &[Condition], after: &[Condition]) -> Vec<(bool, String)> {
-        announcements(before, after).into_iter().map(|news| (news.warning, news.reason)).collect()
+    /// The events between two sets of conditions: whether each is a warning, and its reason.
+    fn events(before: &[Condition], after: &[Condition]) -> Vec<(bool, String)> {
+        condition_events(before, after).into_iter().map(|event| (event.warning, event.reason)).collect()
     }
 
     #[test]
-    fn each_difference_is_told_once() {
-        let broken = [
+    fn each_change_has_one_event() {
+        let failed = [
             condition(READY, "False", "ClassNotFound"),
             condition("ClassAccepted", "False", "ClassNotFound"),
         ];
-        let whole = [condition(READY, "True", "Ready"), condition("ClassAccepted", "True", "Accepted")];
-        assert_eq!(told(&[], &broken), [(true, "ClassNotFound".to_owned())]);
-        assert_eq!(told(&broken, &broken), []);
-        assert_eq!(told(&broken, &whole), [(false, "Ready".to_owned()), (false, "Accepted".to_owned())]);
+        let ready = [condition(READY, "True", "Ready"), condition("ClassAccepted", "True", "Accepted")];
+        assert_eq!(events(&[], &failed), [(true, "ClassNotFound".to_owned())]);
+        assert_eq!(events(&failed, &failed), []);
+        assert_eq!(events(&failed, &ready), [(false, "Ready".to_owned()), (false, "Accepted".to_owned())]);
     }
 
     #[test]
-    fn what_is_on_its_way_is_no_news() {
-        assert_eq!(told(&[], &[condition("Deployed", "False", "RollingOut")]), []);
+    fn work_in_progress_has_no_event() {
+        assert_eq!(events(&[], &[condition("Deployed", "False", "RollingOut")]), []);
     }
 }

@@ -1,14 +1,15 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Report: what came out becomes conditions, and differences between conditions become events. Pure.
+//! The pipeline's stage "report": turns the result of a reconcile into conditions, and changes of
+//! conditions into events. All functions here are pure: they use no client, no clock and no disk.
 
 mod conditions;
 mod events;
 mod module;
 mod report;
 
-pub use conditions::{is_true, merge};
-pub use events::{Announcement, announcements};
-pub use module::{is_available, judge as judge_module};
+pub use conditions::{is_condition_true, merge_conditions};
+pub use events::{ConditionEvent, condition_events};
+pub use module::{evaluate as evaluate_module, is_available};
 pub use report::{Outcome, Report, Step};

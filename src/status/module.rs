@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! What the server's answers say about a module.
+//! Evaluates the state of a module's Deployment, pods and HTTPRoute, as the API server returned them.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
@@ -12,26 +12,27 @@ use crate::api::conditions::{DEPLOYED, ROUTED};
 use crate::cluster::Applied;
 use crate::desired::Kind;
 
-/// Judges `Deployed` and `Routed`; `pods` are the module's pods, for the reason why they do not run.
-pub fn judge(applied: &Applied, pods: &[Pod]) -> Vec<Step> {
+/// Evaluates the conditions `Deployed` and `Routed`. `pods` are the module's pods; they explain why the
+/// Deployment is not available.
+pub fn evaluate(applied: &Applied, pods: &[Pod]) -> Vec<Step> {
     let deployed = match applied.one::<Deployment>(Kind::Deployment) {
         Some(deployment) if is_available(&deployment) => {
             Step::ready(DEPLOYED, "Available", "all pods run what the spec says")
         }
-        Some(deployment) => unavailable(&deployment, pods),
-        None => step(DEPLOYED, Outcome::Waiting, "Pending", "the Deployment is not there yet"),
+        Some(deployment) => evaluate_unavailable(&deployment, pods),
+        None => step(DEPLOYED, Outcome::Waiting, "Pending", "the Deployment does not exist yet"),
     };
-    vec![deployed, routed(applied.one::<HTTPRoute>(Kind::HTTPRoute).as_ref())]
+    vec![deployed, evaluate_route(applied.one::<HTTPRoute>(Kind::HTTPRoute).as_ref())]
 }
 
-/// Whether all pods of a Deployment are of its newest template, and available.
+/// Whether all pods of a Deployment are made from its current template and are available.
 pub fn is_available(deployment: &Deployment) -> bool {
-    let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let desired = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
     deployment.status.as_ref().is_some_and(|status| {
         status.observed_generation >= deployment.metadata.generation
-            && status.updated_replicas == Some(wanted)
-            && status.available_replicas == Some(wanted)
-            && status.replicas == Some(wanted)
+            && status.updated_replicas == Some(desired)
+            && status.available_replicas == Some(desired)
+            && status.replicas == Some(desired)
     })
 }
 
@@ -39,19 +40,21 @@ fn step(condition: &'static str, outcome: Outcome, reason: &'static str, message
     Step { condition, outcome, reason, message: message.into() }
 }
 
-fn unavailable(deployment: &Deployment, pods: &[Pod]) -> Step {
+/// Explains why a Deployment is not available: the cluster refuses its pods, a pod fails, or it is
+/// rolling out.
+fn evaluate_unavailable(deployment: &Deployment, pods: &[Pod]) -> Step {
     let status = deployment.status.clone().unwrap_or_default();
     let refusal =
         status.conditions.iter().flatten().find(|c| c.type_ == "ReplicaFailure" && c.status == "True");
     if let Some(refusal) = refusal {
         let message = refusal.message.clone().unwrap_or_default();
         return if message.contains("exceeded quota") {
-            let way_out = "choose a smaller plan, remove a module, or ask state IT for a larger quota";
+            let advice = "choose a smaller plan, remove a module, or ask state IT for a larger quota";
             step(
                 DEPLOYED,
                 Outcome::Refused,
                 "QuotaExceeded",
-                format!("pods do not fit the municipality's quota: {message}; {way_out}"),
+                format!("pods do not fit the municipality's quota: {message}; {advice}"),
             )
         } else {
             step(
@@ -62,23 +65,31 @@ fn unavailable(deployment: &Deployment, pods: &[Pod]) -> Step {
             )
         };
     }
-    if let Some(step) = pods.iter().find_map(pod_trouble) {
+    if let Some(step) = pods.iter().find_map(evaluate_pod) {
         return step;
     }
-    let (ready, wanted) = (
+    let (available, desired) = (
         status.available_replicas.unwrap_or(0).min(status.updated_replicas.unwrap_or(0)),
         deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1),
     );
-    step(DEPLOYED, Outcome::Waiting, "RollingOut", format!("{ready} of {wanted} pods are available; wait"))
+    step(
+        DEPLOYED,
+        Outcome::Waiting,
+        "RollingOut",
+        format!("{available} of {desired} pods are available; wait"),
+    )
 }
 
-fn pod_trouble(pod: &Pod) -> Option<Step> {
+/// Explains why a pod does not run; `None` if nothing is wrong with it.
+fn evaluate_pod(pod: &Pod) -> Option<Step> {
     let status = pod.status.as_ref()?;
-    let migrating =
+    let init_containers =
         status.init_container_statuses.iter().flatten().map(|container| (container, "MigrationFailing"));
-    let running = status.container_statuses.iter().flatten().map(|container| (container, "ContainerFailing"));
-    let failing =
-        migrating.chain(running).find_map(|(container, reason)| container_trouble(container, reason));
+    let containers =
+        status.container_statuses.iter().flatten().map(|container| (container, "ContainerFailing"));
+    let failing = init_containers
+        .chain(containers)
+        .find_map(|(container, reason)| evaluate_container(container, reason));
     let unschedulable = || {
         let condition =
             status.conditions.iter().flatten().find(|c| c.type_ == "PodScheduled" && c.status == "False")?;
@@ -87,43 +98,53 @@ fn pod_trouble(pod: &Pod) -> Option<Step> {
             DEPLOYED,
             Outcome::Waiting,
             "Unschedulable",
-            format!("no node takes the pod: {message}; ask state IT"),
+            format!("no node can run the pod: {message}; ask state IT"),
         ))
     };
     failing.or_else(unschedulable)
 }
 
-fn container_trouble(container: &ContainerStatus, reason: &'static str) -> Option<Step> {
+/// Explains why a container does not run; `reason` is that of the condition if the container itself fails.
+fn evaluate_container(container: &ContainerStatus, reason: &'static str) -> Option<Step> {
     let state = container.state.clone().unwrap_or_default();
     let waiting = state.waiting.unwrap_or_default();
-    let (why, said) = (waiting.reason.unwrap_or_default(), waiting.message.unwrap_or_default());
-    match why.as_str() {
+    let (waiting_reason, waiting_message) =
+        (waiting.reason.unwrap_or_default(), waiting.message.unwrap_or_default());
+    match waiting_reason.as_str() {
         "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" | "ErrImageNeverPull" => {
-            let message = format!("the image of the class cannot be had: {said}; ask state IT");
+            let message = format!("the image of the class cannot be pulled: {waiting_message}; ask state IT");
             return Some(step(DEPLOYED, Outcome::Waiting, "ImageNotAvailable", message));
         }
         "CreateContainerError" | "CreateContainerConfigError" | "RunContainerError" => {
-            let message = format!("container {} cannot be started: {said}; ask state IT", container.name);
+            let message =
+                format!("container {} cannot be started: {waiting_message}; ask state IT", container.name);
             return Some(step(DEPLOYED, Outcome::Waiting, reason, message));
         }
         _ => {}
     }
-    // Between two attempts it has ended, waits or runs again: in each of these its last end tells.
-    let last = container.last_state.clone().unwrap_or_default();
-    let end = [state.terminated, last.terminated].into_iter().flatten().find(|end| end.exit_code != 0)?;
-    let (name, words) = (&container.name, end.message.unwrap_or_default());
-    let message =
-        format!("container {name} ended with {}; it said: {}; ask state IT", end.exit_code, words.trim());
+    // Between two attempts, a failing container is terminated, waits or runs again. In each of these states
+    // the way it last ended explains the failure.
+    let last_state = container.last_state.clone().unwrap_or_default();
+    let failure = [state.terminated, last_state.terminated]
+        .into_iter()
+        .flatten()
+        .find(|terminated| terminated.exit_code != 0)?;
+    let message = format!(
+        "container {} failed with exit code {}; its last output: {}; ask state IT",
+        container.name,
+        failure.exit_code,
+        failure.message.unwrap_or_default().trim()
+    );
     Some(step(DEPLOYED, Outcome::Waiting, reason, message))
 }
 
-fn routed(route: Option<&HTTPRoute>) -> Step {
+fn evaluate_route(route: Option<&HTTPRoute>) -> Step {
     let Some(route) = route else {
         return step(
             ROUTED,
             Outcome::Waiting,
             "NotYetAvailable",
-            "the gateway gets its route once the pods have been available",
+            "the route is created once the pods have become available",
         );
     };
     let conditions: Vec<_> = route
@@ -142,13 +163,13 @@ fn routed(route: Option<&HTTPRoute>) -> Step {
         return step(ROUTED, Outcome::Refused, "RouteRejected", message);
     }
     if conditions.iter().any(|c| c.type_ == "Accepted") {
-        return Step::ready(ROUTED, "Accepted", "the gateway sends the host's traffic here");
+        return Step::ready(ROUTED, "Accepted", "the gateway sends requests for the host name to the module");
     }
     step(
         ROUTED,
         Outcome::Waiting,
         "GatewayPending",
-        "the gateway has not answered yet; if this stays, ask state IT whether the Gateway in the settings exists",
+        "the gateway has not answered yet; if this persists, ask state IT whether the Gateway in the settings exists",
     )
 }
 
@@ -158,9 +179,10 @@ mod tests {
 
     use super::*;
 
-    fn told(pod_status: Value) -> Option<(&'static str, String)> {
+    /// Reason and message for a pod with this status.
+    fn evaluate_status(pod_status: Value) -> Option<(&'static str, String)> {
         let pod: Pod = serde_json::from_value(json!({"status": pod_status})).unwrap();
-        pod_trouble(&pod).map(|step| (step.reason, step.message))
+        evaluate_pod(&pod).map(|step| (step.reason, step.message))
     }
 
     fn container(state: Value, last_state: Value) -> Value {
@@ -169,32 +191,39 @@ mod tests {
     }
 
     #[test]
-    fn a_container_that_fails_is_told_with_its_last_words_at_every_moment() {
-        let end = json!({"terminated": {"exitCode": 2, "message": "no such table\n"}});
+    fn a_failing_container_is_reported_with_its_last_output_in_every_state() {
+        let terminated = json!({"terminated": {"exitCode": 2, "message": "no such table\n"}});
         for (state, last_state) in [
-            (end.clone(), json!({})),
-            (json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}), end.clone()),
-            (json!({"running": {}}), end.clone()),
+            (terminated.clone(), json!({})),
+            (
+                json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}),
+                terminated.clone(),
+            ),
+            (json!({"running": {}}), terminated.clone()),
         ] {
             let (reason, message) =
-                told(json!({"initContainerStatuses": container(state, last_state)})).unwrap();
+                evaluate_status(json!({"initContainerStatuses": container(state, last_state)})).unwrap();
             assert_eq!(reason, "MigrationFailing");
-            assert!(message.contains("migrate ended with 2; it said: no such table;"), "{message}");
+            assert!(
+                message.contains("migrate failed with exit code 2; its last output: no such table;"),
+                "{message}"
+            );
         }
     }
 
     #[test]
-    fn an_image_that_cannot_be_had_is_no_failing_container() {
+    fn an_image_that_cannot_be_pulled_is_not_reported_as_a_failing_container() {
         let state = json!({"waiting": {"reason": "ImagePullBackOff", "message": "not found"}});
-        let (reason, message) = told(json!({"containerStatuses": container(state, json!({}))})).unwrap();
+        let (reason, message) =
+            evaluate_status(json!({"containerStatuses": container(state, json!({}))})).unwrap();
         assert!(reason == "ImageNotAvailable" && message.contains("not found"), "{message}");
     }
 
     #[test]
-    fn a_container_that_starts_or_has_done_its_work_is_no_trouble() {
-        let done = json!({"terminated": {"exitCode": 0}});
-        for state in [done, json!({"running": {}}), json!({"waiting": {"reason": "PodInitializing"}})] {
-            assert_eq!(told(json!({"initContainerStatuses": container(state, json!({}))})), None);
+    fn a_container_that_starts_or_has_completed_is_not_reported() {
+        let completed = json!({"terminated": {"exitCode": 0}});
+        for state in [completed, json!({"running": {}}), json!({"waiting": {"reason": "PodInitializing"}})] {
+            assert_eq!(evaluate_status(json!({"initContainerStatuses": container(state, json!({}))})), None);
         }
     }
 }

@@ -3,64 +3,65 @@
 
 use crate::api::conditions::READY;
 use crate::cluster;
-use crate::tenant::{Cause, Verdict};
+use crate::tenant::{Cause, Rejection};
 
-/// How something came out. Success is never an error, and neither is waiting.
+/// The outcome of a step or of a whole reconcile. Waiting is an outcome of its own and not a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome {
-    /// As desired.
+    /// Everything is as desired.
     Ready,
-    /// On its way; goes on by itself.
+    /// In progress; continues without anyone's help.
     Waiting,
-    /// The object must be changed.
+    /// The object is wrong and must be changed.
     Invalid,
-    /// Somebody else has what it asks for, or does not allow it; needs a decision.
+    /// What the object asks for is taken by another object or not allowed. A person must decide.
     Refused,
-    /// Something broke; tried again by itself, ever more slowly.
+    /// An error occurred. The operator retries with an increasing delay.
     Failed,
-    /// Not looked at, because a person said so.
+    /// The operator changed nothing, because `spec.suspend` is true.
     Suspended,
 }
 
-/// One condition, judged.
+/// The result of one step of a reconcile, which becomes one condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Which condition, of [`crate::api::conditions`].
+    /// Type of the condition, one of [`crate::api::conditions`].
     pub condition: &'static str,
-    /// How it came out.
+    /// Outcome of the step.
     pub outcome: Outcome,
-    /// CamelCase constant, part of the API.
+    /// Reason of the condition, a CamelCase constant that is part of the API.
     pub reason: &'static str,
-    /// One sentence that says what is, or what to do.
+    /// One sentence that describes the state, and what to do if something is wrong.
     pub message: String,
 }
 
 impl Step {
-    /// A condition that is as desired.
+    /// A step whose condition is true.
     pub fn ready(condition: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
         Self { condition, outcome: Outcome::Ready, reason, message: message.into() }
     }
 
-    /// A condition that failed in the cluster.
+    /// A step that failed with an error of the cluster or the database server.
     pub fn failed(condition: &'static str, error: &cluster::Error) -> Self {
-        let (outcome, reason) = sort(error);
+        let (outcome, reason) = classify(error);
         Self { condition, outcome, reason, message: error.to_string() }
     }
 }
 
-impl From<Verdict> for Step {
-    fn from(verdict: Verdict) -> Self {
-        let outcome = match verdict.cause {
+impl From<Rejection> for Step {
+    fn from(rejection: Rejection) -> Self {
+        let outcome = match rejection.cause {
             Cause::Waiting => Outcome::Waiting,
             Cause::Invalid => Outcome::Invalid,
             Cause::Refused => Outcome::Refused,
         };
-        Self { condition: verdict.condition, outcome, reason: verdict.reason, message: verdict.message }
+        Self { condition: rejection.condition, outcome, reason: rejection.reason, message: rejection.message }
     }
 }
 
-/// The one place where an error gets its reason and decides whether it is tried again.
-fn sort(error: &cluster::Error) -> (Outcome, &'static str) {
+/// Maps an error to the outcome, which decides whether and when the operator retries, and to the reason
+/// of the condition. This is the only place that does so.
+fn classify(error: &cluster::Error) -> (Outcome, &'static str) {
     use cluster::Error as E;
     use cluster::database::Error as D;
     match error {
@@ -77,38 +78,39 @@ fn sort(error: &cluster::Error) -> (Outcome, &'static str) {
     }
 }
 
-/// What one run found out: the conditions that it came to judge, in order.
+/// The result of one reconcile: the steps that it got to, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
-    /// Its findings.
+    /// The steps; a reconcile stops at the first that is not ready, so that later conditions have none.
     pub steps: Vec<Step>,
 }
 
 impl Report {
-    /// The step that decides how the whole came out: the first that is not as desired.
-    pub fn decisive(&self) -> Option<&Step> {
+    /// Returns the first step that is not ready. It decides the outcome of the whole reconcile.
+    pub fn first_unready(&self) -> Option<&Step> {
         self.steps.iter().find(|step| step.outcome != Outcome::Ready)
     }
 
-    /// How the whole came out.
+    /// Returns the outcome of the whole reconcile.
     pub fn outcome(&self) -> Outcome {
-        self.decisive().map_or(Outcome::Ready, |step| step.outcome)
+        self.first_unready().map_or(Outcome::Ready, |step| step.outcome)
     }
 
-    /// A report that says only why nothing was done.
-    pub fn suspended(whose: &str) -> Self {
+    /// A report for an object that is suspended; `subject` is whose `spec.suspend` is true, such as
+    /// "the module".
+    pub fn suspended(subject: &str) -> Self {
         let message = format!(
-            "{whose} has spec.suspend: true, so that nothing is changed and what runs keeps running; set it to false to go on"
+            "{subject} has spec.suspend: true, so that nothing is changed and what runs keeps running; set it to false to continue"
         );
         Self {
             steps: vec![Step { condition: READY, outcome: Outcome::Suspended, reason: "Suspended", message }],
         }
     }
 
-    /// A report on an object that cannot even be read.
+    /// A report for an object that does not have the form of the current API version.
     pub fn unreadable(error: &str) -> Self {
         let message = format!(
-            "the object cannot be read: {error}; write it anew in the form that kubectl explain shows"
+            "the object cannot be read: {error}; write it again in the form that kubectl explain shows"
         );
         Self {
             steps: vec![Step { condition: READY, outcome: Outcome::Invalid, reason: "Unreadable", message }],

@@ -1,53 +1,60 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! A ModuleClass, checked.
+//! Checks a ModuleClass and turns it into a [`Class`].
 
 use kube::ResourceExt;
 
 use super::names::{Ars, Image, Version};
-use super::verdict::Verdict;
+use super::rejection::Rejection;
 use crate::api::{self, ContractType, ModuleClass};
 
-/// A class that modules can be made from.
+/// A ModuleClass that passed all checks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Class {
     /// Name of the ModuleClass.
     pub name: String,
-    /// Which contract the image speaks.
+    /// The contract that the image implements.
     pub contract_type: ContractType,
-    /// Version of the module.
+    /// Version of the module, Semantic Versioning 2.0.0.
     pub version: Version,
-    /// Image by digest.
+    /// Container image, pinned by digest.
     pub image: Image,
-    /// Licence, an SPDX expression.
+    /// Licence of the module, an SPDX expression.
     pub licence: String,
     plans: Vec<api::Plan>,
     ars_prefixes: Option<Vec<String>>,
 }
 
 impl Class {
-    /// The plan of that name.
+    /// Returns the plan with this name, if the class has one.
     pub fn plan(&self, name: &str) -> Option<&api::Plan> {
         self.plans.iter().find(|plan| plan.name == name)
     }
 
-    /// The names of all plans, for a person to choose from.
+    /// Returns the names of all plans, separated by commas, for an error message.
     pub fn plan_names(&self) -> String {
         self.plans.iter().map(|plan| plan.name.as_str()).collect::<Vec<_>>().join(", ")
     }
 
-    /// Whether the municipality with this ARS may use it.
+    /// Whether the municipality with this ARS may use the class.
     pub fn is_offered_to(&self, ars: &Ars) -> bool {
-        self.ars_prefixes.as_ref().is_none_or(|all| all.iter().any(|prefix| ars.as_str().starts_with(prefix)))
+        self.ars_prefixes
+            .as_ref()
+            .is_none_or(|prefixes| prefixes.iter().any(|prefix| ars.as_str().starts_with(prefix)))
     }
 }
 
-/// Checks a ModuleClass; `condition` is where the person who asked will read the answer.
-pub fn resolve(raw: &ModuleClass, condition: &'static str) -> Result<Class, Verdict> {
+/// Checks a ModuleClass. A rejection carries the type `condition`: `Ready` when the ModuleClass itself is
+/// checked, `ClassAccepted` when a ServiceModule uses it.
+///
+/// # Errors
+/// Fails if the version is not a semantic version or the image is not pinned by digest.
+pub fn resolve(raw: &ModuleClass, condition: &'static str) -> Result<Class, Rejection> {
     let spec = &raw.spec;
-    let invalid =
-        |wrong| Verdict::invalid(condition, "ClassInvalid", format!("class {}: {wrong}", raw.name_any()));
+    let invalid = |message| {
+        Rejection::invalid(condition, "ClassInvalid", format!("class {}: {message}", raw.name_any()))
+    };
     Ok(Class {
         name: raw.name_any(),
         contract_type: spec.contract_type,

@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! The block `ePayment`, checked: what the module will be told, in the words of the contract.
+//! Checks the configuration block `ePayment` and turns it into the form that the module reads
+//! ([`rathaus_contract::EPayment`]).
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -14,118 +15,135 @@ use rathaus_contract::{
 use url::Url;
 
 use super::names::{Ars, ModuleName};
-use super::verdict::Verdict;
+use super::rejection::Rejection;
 use crate::api::conditions::CLASS_ACCEPTED;
 use crate::api::{self, AuthenticationType, ProviderType};
 
-/// The fewest places that a range of receipt numbers has for its running number: a million of them.
-const RUNNING_PLACES: usize = 6;
+/// The least number of digits that a receipt number has for its running number: enough for a million.
+const MIN_RUNNING_DIGITS: usize = 6;
 
-/// What the block is judged against.
-pub struct Place<'a> {
-    /// The end point of a module that names none.
+/// The facts outside of the block that it is checked against.
+pub struct BlockContext<'a> {
+    /// ARS of the municipality: the id of the end point if the block lists none.
     pub ars: &'a Ars,
-    /// The siblings that call the module.
+    /// The sibling modules that call this one.
     pub callers: &'a BTreeSet<ModuleName>,
-    /// Whether the platform has an OpenID Connect issuer.
+    /// Whether the settings name an OpenID Connect issuer.
     pub has_issuer: bool,
 }
 
 /// Checks the block.
-pub fn resolve(raw: &api::EPayment, place: &Place<'_>) -> Result<EPayment, Verdict> {
-    let end_points = end_points(raw, place.ars)?;
+///
+/// # Errors
+/// Returns the first check that failed; its message names the field.
+pub fn resolve(raw: &api::EPayment, context: &BlockContext<'_>) -> Result<EPayment, Rejection> {
+    let end_points = parse_end_points(raw, context.ars)?;
     let clients: Vec<Client> = raw
         .clients
         .iter()
-        .map(|client| self::client(client, &end_points, place))
+        .map(|client| parse_client(client, &end_points, context))
         .collect::<Result<_, _>>()?;
-    told_apart(&clients)?;
+    check_clients_distinct(&clients)?;
     Ok(EPayment {
-        provider: provider(&raw.provider)?,
-        clerks: raw.clerks.as_ref().map(|clerks| self::clerks(clerks, place)).transpose()?,
-        payer_data_days: within("payerDataDays", raw.payer_data_days, 1..=3650)?,
+        provider: parse_provider(&raw.provider)?,
+        clerks: raw.clerks.as_ref().map(|clerks| parse_clerks(clerks, context)).transpose()?,
+        payer_data_days: parse_in_range("payerDataDays", raw.payer_data_days, 1..=3650)?,
         end_points,
         clients,
     })
 }
 
-fn wrong(reason: &'static str, field: impl Display, words: impl Display) -> Verdict {
-    Verdict::invalid(CLASS_ACCEPTED, reason, format!("spec.ePayment.{field} {words}"))
+/// A rejection whose message is `spec.ePayment.<field> <problem>`.
+fn invalid(reason: &'static str, field: impl Display, problem: impl Display) -> Rejection {
+    Rejection::invalid(CLASS_ACCEPTED, reason, format!("spec.ePayment.{field} {problem}"))
 }
 
-/// What the API server would refuse today, and may have stored before it knew the rule.
-fn malformed(field: impl Display, words: impl Display) -> Verdict {
-    wrong("EPaymentInvalid", field, words)
+/// A rejection of a value that the schema forbids. The API server may have stored it before the schema had
+/// the rule.
+fn malformed(field: impl Display, problem: impl Display) -> Rejection {
+    invalid("EPaymentInvalid", field, problem)
 }
 
-fn text(
+fn parse_text(
     field: impl Display,
     text: &str,
-    longest: usize,
-    allowed: impl Fn(char) -> bool,
-) -> Result<String, Verdict> {
-    if !text.is_empty() && text.len() <= longest && text.chars().all(allowed) {
+    max_length: usize,
+    is_allowed: impl Fn(char) -> bool,
+) -> Result<String, Rejection> {
+    if !text.is_empty() && text.len() <= max_length && text.chars().all(is_allowed) {
         return Ok(text.to_owned());
     }
     Err(malformed(
         field,
-        format!("{text:?} is empty, has more than {longest} characters, or has one that is not allowed"),
+        format!(
+            "{text:?} is empty, has more than {max_length} characters, or contains a character that is not allowed"
+        ),
     ))
 }
 
-fn within<N>(field: impl Display, number: i32, range: RangeInclusive<i32>) -> Result<N, Verdict>
+/// Checks that a number is within a range, and converts it to the type of the contract.
+fn parse_in_range<N>(field: impl Display, number: i32, range: RangeInclusive<i32>) -> Result<N, Rejection>
 where
     N: TryFrom<i32>,
 {
-    let words = || format!("{number} must be from {} to {}", range.start(), range.end());
-    N::try_from(number).ok().filter(|_| range.contains(&number)).ok_or_else(|| malformed(field, words()))
+    let problem = || format!("{number} must be from {} to {}", range.start(), range.end());
+    N::try_from(number).ok().filter(|_| range.contains(&number)).ok_or_else(|| malformed(field, problem()))
 }
 
-fn id(field: impl Display, id: &str) -> Result<String, Verdict> {
-    text(field, id, 36, |c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+/// Parses an originatorId or endPointId of XBezahldienste 1.0.0.
+fn parse_id(field: impl Display, id: &str) -> Result<String, Rejection> {
+    parse_text(field, id, 36, |c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
 
-/// The name becomes a folder in the pod: it must not lead out of it.
-fn secret_name(field: impl Display, name: &str) -> Result<String, Verdict> {
-    let labels =
+/// Parses the name of a Secret (DNS subdomain, RFC 1123). The name becomes a folder in the pod, so it must
+/// not contain a path such as `..`.
+fn parse_secret_name(field: impl Display, name: &str) -> Result<String, Rejection> {
+    let has_valid_labels =
         name.split('.').all(|label| !label.is_empty() && !label.starts_with('-') && !label.ends_with('-'));
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
-    if !labels {
-        return Err(malformed(field, format!("{name:?} is no name of a Secret")));
+    let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
+    if !has_valid_labels {
+        return Err(malformed(field, format!("{name:?} is not a valid name of a Secret")));
     }
-    text(field, name, 253, allowed)
+    parse_text(field, name, 253, is_allowed)
 }
 
-fn https_url(field: impl Display, text: &str) -> Result<Url, Verdict> {
-    let plain = |url: &Url| {
-        let bare = url.username().is_empty() && url.password().is_none();
-        url.scheme() == "https" && url.has_host() && bare && url.query().is_none() && url.fragment().is_none()
+fn parse_https_url(field: impl Display, text: &str) -> Result<Url, Rejection> {
+    let is_plain_https = |url: &Url| {
+        let has_no_user = url.username().is_empty() && url.password().is_none();
+        url.scheme() == "https"
+            && url.has_host()
+            && has_no_user
+            && url.query().is_none()
+            && url.fragment().is_none()
     };
-    Url::parse(text).ok().filter(plain).ok_or_else(|| {
+    Url::parse(text).ok().filter(is_plain_https).ok_or_else(|| {
         malformed(field, format!("{text:?} must be an https URL without user, query and fragment"))
     })
 }
 
-fn provider(raw: &api::Provider) -> Result<Provider, Verdict> {
+fn parse_provider(raw: &api::Provider) -> Result<Provider, Rejection> {
     match (raw.provider_type, &raw.x_bezahldienste, &raw.giro_checkout) {
         (ProviderType::Sandbox, None, None) => Ok(Provider::Sandbox),
         (ProviderType::XBezahldienste, Some(raw), None) => {
             let field = "provider.xBezahldienste";
-            let originator = |text: &String| id(format!("{field}.originatorId"), text);
+            let originator = |text: &String| parse_id(format!("{field}.originatorId"), text);
             Ok(Provider::XBezahldienste(XBezahldienste {
-                url: https_url(format!("{field}.url"), &raw.url)?,
+                url: parse_https_url(format!("{field}.url"), &raw.url)?,
                 originator_id: raw.originator_id.as_ref().map(originator).transpose()?,
-                authentication: authentication(&raw.authentication, &format!("{field}.authentication"))?,
+                authentication: parse_authentication(
+                    &raw.authentication,
+                    &format!("{field}.authentication"),
+                )?,
             }))
         }
         (ProviderType::GiroCheckout, None, Some(raw)) => {
             let field = |name: &str| format!("provider.giroCheckout.{name}");
-            let digit = |c: char| c.is_ascii_digit();
+            let is_digit = |c: char| c.is_ascii_digit();
             Ok(Provider::GiroCheckout(GiroCheckout {
-                url: https_url(field("url"), &raw.url)?,
-                merchant_id: text(field("merchantId"), &raw.merchant_id, 20, digit)?,
-                project_id: text(field("projectId"), &raw.project_id, 20, digit)?,
-                secret: secret_name(field("secret"), &raw.secret)?,
+                url: parse_https_url(field("url"), &raw.url)?,
+                merchant_id: parse_text(field("merchantId"), &raw.merchant_id, 20, is_digit)?,
+                project_id: parse_text(field("projectId"), &raw.project_id, 20, is_digit)?,
+                secret: parse_secret_name(field("secret"), &raw.secret)?,
             }))
         }
         (provider_type, ..) => Err(malformed(
@@ -135,21 +153,23 @@ fn provider(raw: &api::Provider) -> Result<Provider, Verdict> {
     }
 }
 
-fn authentication(raw: &api::Authentication, field: &str) -> Result<Authentication, Verdict> {
-    let secret = secret_name(format!("{field}.secret"), &raw.secret)?;
+fn parse_authentication(raw: &api::Authentication, field: &str) -> Result<Authentication, Rejection> {
+    let secret = parse_secret_name(format!("{field}.secret"), &raw.secret)?;
     match (raw.authentication_type, &raw.token_url) {
         (AuthenticationType::Basic, None) => Ok(Authentication::Basic { secret }),
         (AuthenticationType::MutualTLS, None) => Ok(Authentication::MutualTLS { secret }),
-        (AuthenticationType::OAuth2, Some(url)) => {
-            Ok(Authentication::OAuth2 { secret, token_url: https_url(format!("{field}.tokenUrl"), url)? })
-        }
+        (AuthenticationType::OAuth2, Some(url)) => Ok(Authentication::OAuth2 {
+            secret,
+            token_url: parse_https_url(format!("{field}.tokenUrl"), url)?,
+        }),
         _ => Err(malformed(field, "must have tokenUrl for OAuth2 and only for it")),
     }
 }
 
-fn end_points(raw: &api::EPayment, ars: &Ars) -> Result<Vec<EndPoint>, Verdict> {
+/// Parses the end points. A block that lists none has one, with the municipality's ARS as its id.
+fn parse_end_points(raw: &api::EPayment, ars: &Ars) -> Result<Vec<EndPoint>, Rejection> {
     if raw.end_points.is_empty() {
-        let receipts = receipts("endPoints", &api::Receipts::default())?;
+        let receipts = parse_receipts("endPoints", &api::Receipts::default())?;
         return Ok(vec![EndPoint {
             id: ars.to_string(),
             provider_id: None,
@@ -157,74 +177,83 @@ fn end_points(raw: &api::EPayment, ars: &Ars) -> Result<Vec<EndPoint>, Verdict> 
             booking_data: Vec::new(),
         }]);
     }
-    let all: Vec<EndPoint> = raw.end_points.iter().map(end_point).collect::<Result<_, _>>()?;
-    for (index, one) in all.iter().enumerate() {
-        for other in &all[..index] {
-            apart(one, other)?;
+    let end_points: Vec<EndPoint> = raw.end_points.iter().map(parse_end_point).collect::<Result<_, _>>()?;
+    for (index, end_point) in end_points.iter().enumerate() {
+        for other in &end_points[..index] {
+            check_receipts_disjoint(end_point, other)?;
         }
     }
-    Ok(all)
+    Ok(end_points)
 }
 
-fn end_point(raw: &api::EndPoint) -> Result<EndPoint, Verdict> {
+fn parse_end_point(raw: &api::EndPoint) -> Result<EndPoint, Rejection> {
     let field = |name: &str| format!("endPoints[{}].{name}", raw.id);
     let key = |key: &String| {
-        text(field("bookingData"), key, 36, |c| c.is_ascii_alphanumeric() || ['_', '.', '-'].contains(&c))
+        parse_text(field("bookingData"), key, 36, |c| {
+            c.is_ascii_alphanumeric() || ['_', '.', '-'].contains(&c)
+        })
     };
     Ok(EndPoint {
-        id: id("endPoints[].id", &raw.id)?,
-        provider_id: raw.provider_id.as_ref().map(|text| id(field("providerId"), text)).transpose()?,
-        receipts: receipts(&field("receipts"), &raw.receipts)?,
+        id: parse_id("endPoints[].id", &raw.id)?,
+        provider_id: raw.provider_id.as_ref().map(|text| parse_id(field("providerId"), text)).transpose()?,
+        receipts: parse_receipts(&field("receipts"), &raw.receipts)?,
         booking_data: raw.booking_data.iter().map(key).collect::<Result<_, _>>()?,
     })
 }
 
-fn receipts(field: &str, raw: &api::Receipts) -> Result<Receipts, Verdict> {
+fn parse_receipts(field: &str, raw: &api::Receipts) -> Result<Receipts, Rejection> {
     let prefix = match raw.prefix.as_str() {
         "" => String::new(),
-        prefix => text(format!("{field}.prefix"), prefix, 16, |c| {
+        prefix => parse_text(format!("{field}.prefix"), prefix, 16, |c| {
             c.is_ascii_uppercase() || c.is_ascii_digit() || c == '-'
         })?,
     };
-    let length: u8 = within(format!("{field}.length"), raw.length, 8..=36)?;
-    let (check_digit, places) = match raw.check_digit {
+    let length: u8 = parse_in_range(format!("{field}.length"), raw.length, 8..=36)?;
+    let (check_digit, check_digits) = match raw.check_digit {
         api::CheckDigit::None => (CheckDigit::None, 0),
         api::CheckDigit::Luhn => (CheckDigit::Luhn, 1),
     };
-    if usize::from(length) < prefix.len() + places + RUNNING_PLACES {
-        let words = format!(
-            "{length} must leave at least {RUNNING_PLACES} places for the running number, beside prefix and check digit"
+    if usize::from(length) < prefix.len() + check_digits + MIN_RUNNING_DIGITS {
+        let problem = format!(
+            "{length} must leave at least {MIN_RUNNING_DIGITS} places for the running number, beside prefix and check digit"
         );
-        return Err(malformed(format!("{field}.length"), words));
+        return Err(malformed(format!("{field}.length"), problem));
     }
     Ok(Receipts { prefix, length, check_digit })
 }
 
-/// Whether no number of one can be a number of the other.
-fn apart(one: &EndPoint, other: &EndPoint) -> Result<(), Verdict> {
-    let (mine, theirs) = (&one.receipts.prefix, &other.receipts.prefix);
-    if one.id != other.id && !mine.starts_with(theirs.as_str()) && !theirs.starts_with(mine.as_str()) {
+/// Rejects two end points of which both could issue the same receipt number.
+fn check_receipts_disjoint(end_point: &EndPoint, other: &EndPoint) -> Result<(), Rejection> {
+    let (prefix, other_prefix) = (&end_point.receipts.prefix, &other.receipts.prefix);
+    if end_point.id != other.id
+        && !prefix.starts_with(other_prefix.as_str())
+        && !other_prefix.starts_with(prefix.as_str())
+    {
         return Ok(());
     }
-    let words = format!(
-        "({mine:?}) and that of endPoints[{}] ({theirs:?}) begin alike, so that two could give the same number; give each a prefix of its own, such as AH1- and AH2-",
+    let problem = format!(
+        "({prefix:?}) and that of endPoints[{}] ({other_prefix:?}) begin alike, so that both could issue the same number; give each end point a prefix of its own, such as AH1- and AH2-",
         other.id
     );
-    Err(wrong("ReceiptsOverlap", format!("endPoints[{}].receipts.prefix", one.id), words))
+    Err(invalid("ReceiptsOverlap", format!("endPoints[{}].receipts.prefix", end_point.id), problem))
 }
 
-fn client(raw: &api::Client, end_points: &[EndPoint], place: &Place<'_>) -> Result<Client, Verdict> {
+fn parse_client(
+    raw: &api::Client,
+    end_points: &[EndPoint],
+    context: &BlockContext<'_>,
+) -> Result<Client, Rejection> {
     let field = |name: &str| format!("clients[{}].{name}", raw.name);
     let proof = match (&raw.secret, &raw.module) {
-        (Some(secret), None) => Proof::Secret(secret_name(field("secret"), secret)?),
-        (None, Some(module)) if place.callers.iter().any(|caller| caller.as_str() == module) => {
+        (Some(secret), None) => Proof::Secret(parse_secret_name(field("secret"), secret)?),
+        (None, Some(module)) if context.callers.iter().any(|caller| caller.as_str() == module) => {
             Proof::Module(module.clone())
         }
         (None, Some(module)) => {
-            let words = format!(
-                "names {module:?}, which is no other module of this municipality whose spec.uses names this one; take it up, or add this module to its spec.uses"
+            let problem = format!(
+                "names {module:?}, which is not another module of this municipality whose spec.uses names this one; create that module, or add this one to its spec.uses"
             );
-            return Err(wrong("CallerNotFound", field("module"), words));
+            return Err(invalid("CallerNotFound", field("module"), problem));
         }
         _ => {
             return Err(malformed(
@@ -233,54 +262,54 @@ fn client(raw: &api::Client, end_points: &[EndPoint], place: &Place<'_>) -> Resu
             ));
         }
     };
-    let known = |id: &String| {
+    let existing_end_point = |id: &String| {
         if end_points.iter().any(|point| point.id == *id) {
             return Ok(id.clone());
         }
         let ids = end_points.iter().map(|point| point.id.as_str()).collect::<Vec<_>>().join(", ");
-        Err(wrong("EndPointUnknown", field("endPoints"), format!("names {id:?}; this module has: {ids}")))
+        Err(invalid("EndPointUnknown", field("endPoints"), format!("names {id:?}; this module has: {ids}")))
     };
     if raw.originators.is_empty() {
         return Err(malformed(field("originators"), "must name at least one originatorId"));
     }
-    let label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     Ok(Client {
-        name: text("clients[].name", &raw.name, 32, label)?,
+        name: parse_text("clients[].name", &raw.name, 32, is_allowed)?,
         proof,
         originators: raw
             .originators
             .iter()
-            .map(|originator| id(field("originators"), originator))
+            .map(|originator| parse_id(field("originators"), originator))
             .collect::<Result<_, _>>()?,
-        end_points: raw.end_points.iter().map(known).collect::<Result<_, _>>()?,
+        end_points: raw.end_points.iter().map(existing_end_point).collect::<Result<_, _>>()?,
     })
 }
 
-/// A token must say whose it is.
-fn told_apart(clients: &[Client]) -> Result<(), Verdict> {
-    for (index, one) in clients.iter().enumerate() {
-        let same = |other: &&Client| other.name == one.name || other.proof == one.proof;
-        if let Some(other) = clients[..index].iter().find(same) {
-            let words = format!(
-                "and clients[{}] have the same name, secret or module, so that they could not be told apart; give each its own",
+/// Rejects two clients with the same name or the same credentials: a request must identify its client.
+fn check_clients_distinct(clients: &[Client]) -> Result<(), Rejection> {
+    for (index, client) in clients.iter().enumerate() {
+        let collides = |other: &&Client| other.name == client.name || other.proof == client.proof;
+        if let Some(other) = clients[..index].iter().find(collides) {
+            let problem = format!(
+                "and clients[{}] have the same name, secret or module, so that they could not be told apart; give each one its own",
                 other.name
             );
-            return Err(malformed(format!("clients[{}]", one.name), words));
+            return Err(malformed(format!("clients[{}]", client.name), problem));
         }
     }
     Ok(())
 }
 
-fn clerks(raw: &api::Clerks, place: &Place<'_>) -> Result<Clerks, Verdict> {
-    if !place.has_issuer {
-        let words = "needs an OpenID Connect issuer, and the platform has none; ask state IT to set settings.issuer, or remove the block";
-        return Err(wrong("IssuerMissing", "clerks", words));
+fn parse_clerks(raw: &api::Clerks, context: &BlockContext<'_>) -> Result<Clerks, Rejection> {
+    if !context.has_issuer {
+        let problem = "needs an OpenID Connect issuer, and the platform has none; ask state IT to set settings.issuer, or remove the block";
+        return Err(invalid("IssuerMissing", "clerks", problem));
     }
-    let printable = |c: char| !c.is_control();
+    let is_printable = |c: char| !c.is_control();
     Ok(Clerks {
-        client_id: text("clerks.clientId", &raw.client_id, 1024, printable)?,
-        secret: secret_name("clerks.secret", &raw.secret)?,
-        role_claim: text("clerks.roleClaim", &raw.role_claim, 1024, printable)?,
-        role: text("clerks.role", &raw.role, 1024, printable)?,
+        client_id: parse_text("clerks.clientId", &raw.client_id, 1024, is_printable)?,
+        secret: parse_secret_name("clerks.secret", &raw.secret)?,
+        role_claim: parse_text("clerks.roleClaim", &raw.role_claim, 1024, is_printable)?,
+        role: parse_text("clerks.role", &raw.role, 1024, is_printable)?,
     })
 }

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! A ServiceModule, checked.
+//! Checks a ServiceModule and turns it into a [`Module`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,89 +9,98 @@ use kube::ResourceExt;
 use url::Url;
 
 use super::class::{self, Class};
-use super::e_payment::{self, Place};
+use super::e_payment::{self, BlockContext};
 use super::names::ModuleName;
+use super::rejection::Rejection;
 use super::secrets::{self, NamedSecret};
 use super::town::Town;
-use super::verdict::Verdict;
 use crate::api::conditions::CLASS_ACCEPTED;
 use crate::api::{self, ContractType, ModuleClass, ServiceModule};
 use crate::settings::Settings;
 
-/// A module that can be provisioned.
+/// A ServiceModule that passed all checks and can be provisioned.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Module {
-    /// Its name, also that of everything made for it.
+    /// Name of the ServiceModule, which every object made for it has as well.
     pub name: ModuleName,
-    /// UID of the ServiceModule object, which owns what is made for it.
+    /// UID of the ServiceModule object, the owner of every object made for it.
     pub uid: String,
-    /// Whose it is.
+    /// The municipality that the module belongs to.
     pub town: Town,
-    /// What it is made from.
+    /// The class that it is an instance of.
     pub class: Class,
-    /// In which size.
+    /// The plan of the class that it runs with: replicas and resources.
     pub plan: api::Plan,
-    /// Where citizens reach it.
+    /// URL at which citizens reach the module, `https://<module>.<hostname>/`.
     pub public_url: Url,
-    /// Where siblings reach it.
+    /// URL at which sibling modules reach it inside the cluster, `http://<module>.<namespace>.svc/`.
     pub cluster_url: Url,
-    /// Siblings that it calls, and where.
+    /// Sibling modules that it calls (`spec.uses`), each with its cluster URL.
     pub uses: BTreeMap<ModuleName, Url>,
-    /// Siblings that call it.
+    /// Sibling modules that call it: those whose `spec.uses` names it.
     pub callers: BTreeSet<ModuleName>,
-    /// What the town chose.
+    /// The configuration block of the ServiceModule.
     pub configuration: Configuration,
 }
 
-/// The block that fits the class's type.
+/// A configuration block, one variant for each type of class.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Configuration {
-    /// E-payment.
+    /// Configuration of an e-payment module.
     EPayment(rathaus_contract::EPayment),
 }
 
 impl Configuration {
-    /// The Secrets of the town that the block names.
+    /// The town's Secrets that the block refers to.
     pub fn secrets(&self) -> Vec<NamedSecret> {
         let Self::EPayment(block) = self;
-        secrets::named(block)
+        secrets::named_secrets(block)
     }
 
-    /// Whether the module must reach something outside of the cluster: a provider, or the issuer.
-    pub fn calls_out(&self) -> bool {
+    /// Whether the module must connect to a host outside of the cluster: to its payment provider or to
+    /// the OpenID Connect issuer.
+    pub fn needs_outbound(&self) -> bool {
         let Self::EPayment(block) = self;
         block.provider != rathaus_contract::Provider::Sandbox || block.clerks.is_some()
     }
 }
 
-/// What a ServiceModule is judged against.
-pub struct World<'a> {
-    /// Its municipality, checked; or why there is none to live in.
-    pub town: Result<Town, Verdict>,
-    /// The class that it names, if there is one.
+/// The other objects that a ServiceModule is checked against.
+pub struct ModuleContext<'a> {
+    /// The municipality of the ServiceModule's namespace, or the reason why it cannot be served.
+    pub town: Result<Town, Rejection>,
+    /// The class that `spec.class` names; `None` if it does not exist.
     pub class: Option<&'a ModuleClass>,
-    /// All ServiceModules of its namespace, itself included.
+    /// All ServiceModules of the same namespace, including the one that is checked.
     pub siblings: &'a [&'a ServiceModule],
 }
 
-/// Checks a ServiceModule. Every verdict is about `ClassAccepted`: class, plan, block and place.
-pub fn resolve(raw: &ServiceModule, world: World<'_>, settings: &Settings) -> Result<Module, Verdict> {
+/// Checks a ServiceModule's name, municipality, class, plan, configuration block and siblings. Every
+/// rejection belongs to the condition `ClassAccepted`.
+///
+/// # Errors
+/// Returns the first check that failed.
+pub fn resolve(
+    raw: &ServiceModule,
+    context: ModuleContext<'_>,
+    settings: &Settings,
+) -> Result<Module, Rejection> {
     let spec = &raw.spec;
     let name = ModuleName::parse(&raw.name_any())
-        .map_err(|wrong| Verdict::invalid(CLASS_ACCEPTED, "NameInvalid", wrong))?;
-    let town = world.town.map_err(|verdict| {
-        Verdict::waiting(
+        .map_err(|message| Rejection::invalid(CLASS_ACCEPTED, "NameInvalid", message))?;
+    let town = context.town.map_err(|rejection| {
+        Rejection::waiting(
             CLASS_ACCEPTED,
             "MunicipalityNotReady",
             format!(
                 "the municipality cannot be served yet, ask state IT ({}: {})",
-                verdict.reason, verdict.message
+                rejection.reason, rejection.message
             ),
         )
     })?;
-    within_limit(raw, &town, world.siblings)?;
-    let class = world.class.ok_or_else(|| {
-        Verdict::invalid(
+    check_module_limit(raw, &town, context.siblings)?;
+    let class = context.class.ok_or_else(|| {
+        Rejection::invalid(
             CLASS_ACCEPTED,
             "ClassNotFound",
             format!(
@@ -102,7 +111,7 @@ pub fn resolve(raw: &ServiceModule, world: World<'_>, settings: &Settings) -> Re
     })?;
     let class = class::resolve(class, CLASS_ACCEPTED)?;
     if !class.is_offered_to(&town.ars) {
-        return Err(Verdict::refused(
+        return Err(Rejection::refused(
             CLASS_ACCEPTED,
             "ClassNotOffered",
             format!(
@@ -111,18 +120,19 @@ pub fn resolve(raw: &ServiceModule, world: World<'_>, settings: &Settings) -> Re
             ),
         ));
     }
-    let callers = world
+    let callers = context
         .siblings
         .iter()
         .filter(|sibling| sibling.name_any() != name.as_str())
         .filter(|sibling| sibling.spec.uses.iter().any(|used| used == name.as_str()))
         .filter_map(|sibling| ModuleName::parse(&sibling.name_any()).ok())
         .collect();
-    let place = Place { ars: &town.ars, callers: &callers, has_issuer: settings.issuer.is_some() };
-    let configuration = configuration(&class, spec, &place)?;
-    not_the_operators(&configuration, &name, world.siblings)?;
+    let block_context =
+        BlockContext { ars: &town.ars, callers: &callers, has_issuer: settings.issuer.is_some() };
+    let configuration = resolve_configuration(&class, spec, &block_context)?;
+    check_secrets_not_reserved(&configuration, &name, context.siblings)?;
     let plan = class.plan(&spec.plan).cloned().ok_or_else(|| {
-        Verdict::invalid(
+        Rejection::invalid(
             CLASS_ACCEPTED,
             "PlanUnknown",
             format!(
@@ -133,9 +143,9 @@ pub fn resolve(raw: &ServiceModule, world: World<'_>, settings: &Settings) -> Re
             ),
         )
     })?;
-    let public_url = parse_url(format!("https://{}", town.hostname.of_module(&name)))?;
+    let public_url = parse_url(format!("https://{}", town.hostname.module_host(&name)))?;
     let cluster_url = cluster_url(&name, &town)?;
-    let uses = siblings_used(&name, &town, spec, world.siblings)?;
+    let uses = resolve_uses(&name, &town, spec, context.siblings)?;
     Ok(Module {
         uid: raw.uid().unwrap_or_default(),
         name,
@@ -150,9 +160,15 @@ pub fn resolve(raw: &ServiceModule, world: World<'_>, settings: &Settings) -> Re
     })
 }
 
-/// The oldest modules come first. Not left to a ResourceQuota: Kubernetes refuses every object of a
-/// kind that it has just learnt to count, for minutes.
-fn within_limit(raw: &ServiceModule, town: &Town, siblings: &[&ServiceModule]) -> Result<(), Verdict> {
+/// Checks `spec.quota.modules` of the municipality; the oldest modules are within the limit.
+///
+/// A ResourceQuota cannot do this: once its quota names a new kind, Kubernetes refuses every object of
+/// that kind for minutes.
+fn check_module_limit(
+    raw: &ServiceModule,
+    town: &Town,
+    siblings: &[&ServiceModule],
+) -> Result<(), Rejection> {
     let age = |module: &ServiceModule| (module.creation_timestamp(), module.uid());
     let older = siblings.iter().filter(|sibling| age(sibling) < age(raw)).count();
     let limit = town.quota.modules;
@@ -162,19 +178,19 @@ fn within_limit(raw: &ServiceModule, town: &Town, siblings: &[&ServiceModule]) -
     let message = format!(
         "the municipality may have {limit} modules and has {older} older than this one; delete one, or ask state IT for a larger spec.quota.modules"
     );
-    Err(Verdict::refused(CLASS_ACCEPTED, "ModuleLimitReached", message))
+    Err(Rejection::refused(CLASS_ACCEPTED, "ModuleLimitReached", message))
 }
 
-fn configuration(
+fn resolve_configuration(
     class: &Class,
     spec: &api::ServiceModuleSpec,
-    place: &Place<'_>,
-) -> Result<Configuration, Verdict> {
+    context: &BlockContext<'_>,
+) -> Result<Configuration, Rejection> {
     match (class.contract_type, &spec.e_payment) {
         (ContractType::EPayment, Some(block)) => {
-            e_payment::resolve(block, place).map(Configuration::EPayment)
+            e_payment::resolve(block, context).map(Configuration::EPayment)
         }
-        (contract_type, _) => Err(Verdict::invalid(
+        (contract_type, _) => Err(Rejection::invalid(
             CLASS_ACCEPTED,
             "TypeMismatch",
             format!(
@@ -185,59 +201,60 @@ fn configuration(
     }
 }
 
-/// Each module has a Secret of its own name, made by the operator: a town must not get at its content
-/// by naming it.
-fn not_the_operators(
+/// Rejects a configuration that names the Secret which the operator makes for a module of this
+/// municipality. That Secret holds a database password, and a town could read it by having it mounted.
+fn check_secrets_not_reserved(
     configuration: &Configuration,
-    own: &ModuleName,
+    name: &ModuleName,
     siblings: &[&ServiceModule],
-) -> Result<(), Verdict> {
-    let is_modules =
-        |name: &str| name == own.as_str() || siblings.iter().any(|sibling| sibling.name_any() == name);
-    match configuration.secrets().into_iter().find(|secret| is_modules(&secret.name)) {
+) -> Result<(), Rejection> {
+    let is_reserved =
+        |secret: &str| secret == name.as_str() || siblings.iter().any(|sibling| sibling.name_any() == secret);
+    match configuration.secrets().into_iter().find(|secret| is_reserved(&secret.name)) {
         None => Ok(()),
-        Some(NamedSecret { name, field, .. }) => Err(Verdict::invalid(
+        Some(NamedSecret { name, field, .. }) => Err(Rejection::invalid(
             CLASS_ACCEPTED,
             "SecretReserved",
             format!(
-                "{field} names Secret {name:?}, and the operator keeps the database password of the module {name:?} in it; choose another name, such as {name}-credentials"
+                "{field} names Secret {name:?}, which is reserved: the operator keeps the database password of module {name:?} in it; choose another name, such as {name}-credentials"
             ),
         )),
     }
 }
 
-fn siblings_used(
+fn resolve_uses(
     name: &ModuleName,
     town: &Town,
     spec: &api::ServiceModuleSpec,
     siblings: &[&ServiceModule],
-) -> Result<BTreeMap<ModuleName, Url>, Verdict> {
-    let sibling = |used: &String| {
-        let known = siblings.iter().any(|sibling| sibling.name_any() == *used);
-        let used = ModuleName::parse(used).ok().filter(|used| known && used != name).ok_or_else(|| {
-            Verdict::invalid(
+) -> Result<BTreeMap<ModuleName, Url>, Rejection> {
+    let resolve_sibling = |used: &String| {
+        let exists = siblings.iter().any(|sibling| sibling.name_any() == *used);
+        let used = ModuleName::parse(used).ok().filter(|used| exists && used != name).ok_or_else(|| {
+            Rejection::invalid(
                 CLASS_ACCEPTED,
                 "SiblingNotFound",
-                format!("spec.uses names {used:?}, which is no other module of this municipality; create it, or remove the name"),
+                format!("spec.uses names {used:?}, which is not another module of this municipality; create that module, or remove the name"),
             )
         })?;
         let url = cluster_url(&used, town)?;
         Ok((used, url))
     };
-    spec.uses.iter().map(sibling).collect()
+    spec.uses.iter().map(resolve_sibling).collect()
 }
 
-fn cluster_url(module: &ModuleName, town: &Town) -> Result<Url, Verdict> {
+fn cluster_url(module: &ModuleName, town: &Town) -> Result<Url, Rejection> {
     parse_url(format!("http://{module}.{}.svc", town.name.namespace()))
 }
 
-/// A DNS name can be well formed and yet no host of a URL: a label such as `xn--a` is bad Punycode.
-fn parse_url(text: String) -> Result<Url, Verdict> {
-    Url::parse(&text).map_err(|wrong| {
-        Verdict::invalid(
+/// Parses a URL that was built from checked names. This can still fail: a host name with a label such as
+/// `xn--a` is a well-formed DNS name, but invalid Punycode.
+fn parse_url(text: String) -> Result<Url, Rejection> {
+    Url::parse(&text).map_err(|error| {
+        Rejection::invalid(
             CLASS_ACCEPTED,
             "HostnameInvalid",
-            format!("{text} is not a URL: {wrong}; change the host name"),
+            format!("{text} is not a URL: {error}; change the host name"),
         )
     })
 }

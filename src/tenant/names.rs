@@ -1,12 +1,12 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Names as types: one parser each, and no way to hold a wrong one.
+//! Identifiers as types. Each has one constructor that parses and checks, so that a value is always valid.
 
 use std::fmt;
 
-/// Why a text is not a name; the sentence says what is expected.
-pub type Wrong = String;
+/// Why a text was rejected: a sentence that names the field and the expected form.
+pub type ParseError = String;
 
 macro_rules! text_type {
     ($(#[$doc:meta])* $name:ident) => {
@@ -15,7 +15,7 @@ macro_rules! text_type {
         pub struct $name(String);
 
         impl $name {
-            /// The text.
+            /// Returns the checked text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -34,8 +34,8 @@ text_type! {
     TownName
 }
 text_type! {
-    /// Name of a ServiceModule: a DNS label of at most 22 characters, so that town and module
-    /// together fit the 63 bytes of a PostgreSQL identifier.
+    /// Name of a ServiceModule: a DNS label of at most 22 characters, so that `<town>_<module>` fits the
+    /// 63 bytes of a PostgreSQL identifier.
     ModuleName
 }
 text_type! {
@@ -56,20 +56,24 @@ text_type! {
     Image
 }
 
-fn is_label(text: &str, longest: usize) -> bool {
-    text.len() <= longest
+/// Whether the text is a DNS label (RFC 1123) that starts with a letter and has at most `max_length` bytes.
+fn is_dns_label(text: &str, max_length: usize) -> bool {
+    text.len() <= max_length
         && text.starts_with(|c: char| c.is_ascii_lowercase())
         && !text.ends_with('-')
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 impl TownName {
-    /// What every municipality's namespace starts with.
+    /// Prefix of every municipality's namespace.
     pub const NAMESPACE_PREFIX: &str = "mun-";
 
     /// Parses the name of a Municipality object.
-    pub fn parse(text: &str) -> Result<Self, Wrong> {
-        if is_label(text, 40) {
+    ///
+    /// # Errors
+    /// Fails if the text is not a DNS label of at most 40 characters that starts with a letter.
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
+        if is_dns_label(text, 40) {
             return Ok(Self(text.to_owned()));
         }
         Err(format!(
@@ -77,12 +81,12 @@ impl TownName {
         ))
     }
 
-    /// The town whose namespace this is, if it is one's.
-    pub fn of_namespace(namespace: &str) -> Option<Self> {
+    /// Returns the town that a namespace belongs to by its name, or `None` if the name is not `mun-<town>`.
+    pub fn from_namespace(namespace: &str) -> Option<Self> {
         Self::parse(namespace.strip_prefix(Self::NAMESPACE_PREFIX)?).ok()
     }
 
-    /// The town's namespace.
+    /// Returns the name of the town's namespace, `mun-<town>`.
     pub fn namespace(&self) -> String {
         format!("{}{}", Self::NAMESPACE_PREFIX, self.0)
     }
@@ -90,23 +94,29 @@ impl TownName {
 
 impl ModuleName {
     /// Parses the name of a ServiceModule object.
-    pub fn parse(text: &str) -> Result<Self, Wrong> {
-        if is_label(text, 22) {
+    ///
+    /// # Errors
+    /// Fails if the text is not a DNS label of at most 22 characters that starts with a letter.
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
+        if is_dns_label(text, 22) {
             return Ok(Self(text.to_owned()));
         }
         Err(format!("metadata.name {text:?} must be a DNS label of at most 22 characters, such as e-payment"))
     }
 
-    /// Name of the module's database and role, unique for (town, module) since neither part can
-    /// hold the underscore between them.
-    pub fn database(&self, town: &TownName) -> String {
+    /// Returns the name of the module's database and role, `<town>_<module>`. No two pairs of town and
+    /// module have the same, since neither part can contain an underscore.
+    pub fn database_name(&self, town: &TownName) -> String {
         format!("{town}_{self}")
     }
 }
 
 impl Ars {
-    /// Parses an ARS.
-    pub fn parse(text: &str) -> Result<Self, Wrong> {
+    /// Parses an Amtlicher Regionalschlüssel.
+    ///
+    /// # Errors
+    /// Fails if the text is not 12 digits or starts with a land code outside of 01 to 16.
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
         if text.len() != 12 || !text.bytes().all(|b| b.is_ascii_digit()) {
             return Err(format!(
                 "spec.ars {text:?} must be an Amtlicher Regionalschlüssel: exactly 12 digits, such as 055540004004"
@@ -121,7 +131,7 @@ impl Ars {
         Ok(Self(text.to_owned()))
     }
 
-    /// Amtlicher Gemeindeschlüssel, 8 digits: the ARS without the Gemeindeverband.
+    /// Returns the Amtlicher Gemeindeschlüssel, 8 digits: the ARS without the Gemeindeverband.
     pub fn ags(&self) -> String {
         format!("{}{}", &self.0[..5], &self.0[9..])
     }
@@ -129,7 +139,11 @@ impl Ars {
 
 impl Hostname {
     /// Parses a host name.
-    pub fn parse(text: &str) -> Result<Self, Wrong> {
+    ///
+    /// # Errors
+    /// Fails if the text is not a lower-case DNS name of at least two labels and at most 200
+    /// characters, or if its last label does not start with a letter, which excludes IP addresses.
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
         let labels: Vec<_> = text.split('.').collect();
         let well_formed = labels.iter().all(|label| {
             (1..=63).contains(&label.len())
@@ -137,8 +151,9 @@ impl Hostname {
                 && !label.ends_with('-')
                 && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         });
-        let named = labels.last().is_some_and(|last| last.starts_with(|c: char| c.is_ascii_lowercase()));
-        if well_formed && named && labels.len() >= 2 && text.len() <= 200 {
+        let ends_with_name =
+            labels.last().is_some_and(|last| last.starts_with(|c: char| c.is_ascii_lowercase()));
+        if well_formed && ends_with_name && labels.len() >= 2 && text.len() <= 200 {
             return Ok(Self(text.to_owned()));
         }
         Err(format!(
@@ -146,20 +161,24 @@ impl Hostname {
         ))
     }
 
-    /// Whether this name is the other, or lies below it.
-    pub fn is_within(&self, other: &str) -> bool {
-        self.0.strip_suffix(other).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    /// Whether this name equals the domain or lies below it.
+    pub fn is_within(&self, domain: &str) -> bool {
+        self.0.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     }
 
-    /// The host of one of the town's modules.
-    pub fn of_module(&self, module: &ModuleName) -> String {
+    /// Returns the public host name of a module, `<module>.<hostname>`.
+    pub fn module_host(&self, module: &ModuleName) -> String {
         format!("{module}.{self}")
     }
 }
 
 impl Version {
-    /// Parses a version.
-    pub fn parse(text: &str) -> Result<Self, Wrong> {
+    /// Parses a semantic version.
+    ///
+    /// # Errors
+    /// Fails if the text does not start with three numbers separated by dots, contains a character that a
+    /// version may not contain, or is longer than 63 characters.
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
         let core = text.split(['-', '+']).next().unwrap_or_default();
         let numbers = core.split('.').filter(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
         let allowed = |c: char| c.is_ascii_alphanumeric() || "-+.".contains(c);
@@ -172,17 +191,21 @@ impl Version {
         ))
     }
 
-    /// The version as a label's value.
-    pub fn as_label(&self) -> String {
+    /// Returns the version as the value of a Kubernetes label, with `_` in place of `+`.
+    pub fn to_label_value(&self) -> String {
         self.0.replace('+', "_")
     }
 }
 
 impl Image {
     /// Parses an image reference.
-    pub fn parse(text: &str) -> Result<Self, Wrong> {
-        let digest = text.split_once("@sha256:").map(|(name, hex)| !name.is_empty() && is_sha256(hex));
-        if digest == Some(true) {
+    ///
+    /// # Errors
+    /// Fails if the reference has no SHA-256 digest, such as one with a tag only.
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
+        let has_digest =
+            text.split_once("@sha256:").is_some_and(|(name, hex)| !name.is_empty() && is_sha256(hex));
+        if has_digest {
             return Ok(Self(text.to_owned()));
         }
         Err(format!("spec.image {text:?} must name an image by digest, NAME@sha256:<64 hex digits>"))
@@ -204,19 +227,19 @@ mod tests {
     }
 
     #[test]
-    fn ars_says_what_is_wrong_with_it() {
+    fn an_invalid_ars_is_explained() {
         assert!(Ars::parse("05554000400").unwrap_err().contains("exactly 12 digits"));
         assert!(Ars::parse("175540004004").unwrap_err().contains("land code 17"));
         assert!(Ars::parse("005540004004").unwrap_err().contains("land code 00"));
     }
 
     #[test]
-    fn hostnames_lie_below_each_other_only_at_a_dot() {
-        let name = |text| Hostname::parse(text).unwrap();
-        assert!(name("a.rathaus.example").is_within("rathaus.example"));
-        assert!(name("rathaus.example").is_within("rathaus.example"));
-        assert!(!name("b-rathaus.example").is_within("rathaus.example"));
-        assert!(!name("rathaus.example").is_within("a.rathaus.example"));
+    fn a_hostname_is_within_a_domain_only_at_a_label_boundary() {
+        let hostname = |text| Hostname::parse(text).unwrap();
+        assert!(hostname("a.rathaus.example").is_within("rathaus.example"));
+        assert!(hostname("rathaus.example").is_within("rathaus.example"));
+        assert!(!hostname("b-rathaus.example").is_within("rathaus.example"));
+        assert!(!hostname("rathaus.example").is_within("a.rathaus.example"));
     }
 
     const LABEL: &str = "[a-z]([-a-z0-9]{0,50}[a-z0-9])?";
@@ -227,15 +250,15 @@ mod tests {
             let parsed = (TownName::parse(&a), ModuleName::parse(&b), TownName::parse(&c), ModuleName::parse(&d));
             if let (Ok(town), Ok(module), Ok(other), Ok(another)) = parsed {
                 prop_assert!(town.namespace().len() <= 63);
-                prop_assert!(module.database(&town).len() <= 63);
-                prop_assert_eq!(TownName::of_namespace(&town.namespace()), Some(town.clone()));
+                prop_assert!(module.database_name(&town).len() <= 63);
+                prop_assert_eq!(TownName::from_namespace(&town.namespace()), Some(town.clone()));
                 let same = town == other && module == another;
-                prop_assert_eq!(module.database(&town) == another.database(&other), same);
+                prop_assert_eq!(module.database_name(&town) == another.database_name(&other), same);
             }
         }
 
         #[test]
-        fn no_text_panics_a_parser(text in "\\PC*") {
+        fn no_text_makes_a_parser_panic(text in "\\PC*") {
             let _ = Version::parse(&text);
             let _ = (TownName::parse(&text), ModuleName::parse(&text), Ars::parse(&text), Hostname::parse(&text), Image::parse(&text));
         }
@@ -246,6 +269,6 @@ mod tests {
         let (bad, homburg) = (TownName::parse("bad").unwrap(), TownName::parse("bad-homburg").unwrap());
         let (module, longer) =
             (ModuleName::parse("form").unwrap(), ModuleName::parse("homburg-form").unwrap());
-        assert_ne!(longer.database(&bad), module.database(&homburg));
+        assert_ne!(longer.database_name(&bad), module.database_name(&homburg));
     }
 }

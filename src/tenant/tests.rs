@@ -12,18 +12,19 @@ use crate::api::{ContractType, EPayment, Municipality, ServiceModule};
 use crate::fixtures::{ahaus, e_payment_class, full_block, module, municipality, settings, town};
 use crate::settings::Settings;
 
-fn refusal(raw: &Municipality, others: &[Municipality]) -> Verdict {
+/// The rejection of a municipality with the default settings.
+fn reject_town(raw: &Municipality, others: &[Municipality]) -> Rejection {
     resolve_town(raw, others, &Settings::default()).unwrap_err()
 }
 
 #[track_caller]
-fn assert_verdict(verdict: &Verdict, cause: Cause, reason: &str, words: &str) {
-    assert_eq!((verdict.cause, verdict.reason), (cause, reason), "{}", verdict.message);
-    assert!(verdict.message.contains(words), "{}", verdict.message);
+fn assert_rejection(rejection: &Rejection, cause: Cause, reason: &str, expected_words: &str) {
+    assert_eq!((rejection.cause, rejection.reason), (cause, reason), "{}", rejection.message);
+    assert!(rejection.message.contains(expected_words), "{}", rejection.message);
 }
 
 #[test]
-fn a_town_keeps_what_its_object_says() {
+fn a_valid_municipality_becomes_a_town_with_its_values() {
     let town = town();
     assert_eq!((town.ars.ags().as_str(), town.hostname.as_str()), ("05554004", "ahaus.rathaus.example"));
     assert_eq!(town.administrators.len(), 2);
@@ -31,11 +32,11 @@ fn a_town_keeps_what_its_object_says() {
 
 #[test]
 fn a_foreign_hostname_is_refused() {
-    let verdict = refusal(&municipality("ahaus", "055540004004", "ahaus.elsewhere.example"), &[]);
-    assert_verdict(&verdict, Cause::Refused, "HostnameForeign", "rathaus.example");
-    // The domain itself is the state's.
-    let verdict = refusal(&municipality("ahaus", "055540004004", "rathaus.example"), &[]);
-    assert_verdict(&verdict, Cause::Refused, "HostnameForeign", "rathaus.example");
+    let rejection = reject_town(&municipality("ahaus", "055540004004", "ahaus.elsewhere.example"), &[]);
+    assert_rejection(&rejection, Cause::Refused, "HostnameForeign", "rathaus.example");
+    // The domain itself belongs to the state.
+    let rejection = reject_town(&municipality("ahaus", "055540004004", "rathaus.example"), &[]);
+    assert_rejection(&rejection, Cause::Refused, "HostnameForeign", "rathaus.example");
 }
 
 #[test]
@@ -45,29 +46,29 @@ fn the_older_object_keeps_ars_and_hostname() {
     younger.metadata.creation_timestamp =
         Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::now()));
     let both = [older.clone(), younger.clone()];
-    assert_verdict(&refusal(&younger, &both), Cause::Refused, "ArsTaken", "older municipality ahaus");
+    assert_rejection(&reject_town(&younger, &both), Cause::Refused, "ArsTaken", "older municipality ahaus");
     assert!(resolve_town(&older, &both, &Settings::default()).is_ok());
 
     younger.spec.ars = "055540008008".to_owned();
     for taken in ["ahaus.rathaus.example", "neu.ahaus.rathaus.example"] {
         younger.spec.hostname = taken.to_owned();
-        assert_verdict(&refusal(&younger, &both), Cause::Refused, "HostnameTaken", taken);
+        assert_rejection(&reject_town(&younger, &both), Cause::Refused, "HostnameTaken", taken);
     }
     younger.spec.hostname = "neu-ahaus.rathaus.example".to_owned();
     assert!(resolve_town(&younger, &both, &Settings::default()).is_ok());
 }
 
 #[test]
-fn stored_values_from_before_a_rule_get_their_own_reason() {
+fn invalid_values_stored_before_a_rule_existed_are_rejected_with_a_reason() {
     let mut raw = ahaus();
     raw.spec.ars = "175540004004".to_owned();
-    assert_verdict(&refusal(&raw, &[]), Cause::Invalid, "ArsInvalid", "land code 17");
+    assert_rejection(&reject_town(&raw, &[]), Cause::Invalid, "ArsInvalid", "land code 17");
     let mut raw = ahaus();
     raw.spec.legal.imprint_url = "http://plain.example".to_owned();
-    assert_verdict(&refusal(&raw, &[]), Cause::Invalid, "LegalUrlInvalid", "spec.legal.imprintUrl");
+    assert_rejection(&reject_town(&raw, &[]), Cause::Invalid, "LegalUrlInvalid", "spec.legal.imprintUrl");
     let mut raw = ahaus();
     raw.spec.administrators[0].name = "system:authenticated".to_owned();
-    assert_verdict(&refusal(&raw, &[]), Cause::Invalid, "AdministratorInvalid", "system:authenticated");
+    assert_rejection(&reject_town(&raw, &[]), Cause::Invalid, "AdministratorInvalid", "system:authenticated");
 }
 
 fn namespace(labels: serde_json::Value, manager: &str) -> Namespace {
@@ -90,36 +91,50 @@ fn invariant_3_labels_do_not_make_a_namespace_ours() {
     ];
     for observed in foreign {
         let claim = namespace_claim(&ahaus(), Some(&observed));
-        let NamespaceClaim::Denied(verdict) = claim else { panic!("{claim:?}") };
-        assert_verdict(&verdict, Cause::Refused, "NamespaceForeign", "mun-ahaus");
+        let NamespaceClaim::Denied(rejection) = claim else { panic!("{claim:?}") };
+        assert_rejection(&rejection, Cause::Refused, "NamespaceForeign", "mun-ahaus");
     }
 }
 
-fn judge(raw: &ServiceModule, class: Option<&crate::api::ModuleClass>) -> Result<Module, Verdict> {
+/// Resolves a module of Ahaus that is called by a sibling named `form`.
+fn resolve_in_ahaus(
+    raw: &ServiceModule,
+    class: Option<&crate::api::ModuleClass>,
+) -> Result<Module, Rejection> {
     let sibling = module("form", &["e-payment"]);
-    resolve_module(raw, World { town: Ok(town()), class, siblings: &[raw, &sibling] }, &settings())
+    resolve_module(raw, ModuleContext { town: Ok(town()), class, siblings: &[raw, &sibling] }, &settings())
 }
 
 #[test]
-fn a_module_knows_its_address_and_its_callers() {
-    let module = judge(&module("e-payment", &[]), Some(&e_payment_class())).unwrap();
+fn a_resolved_module_has_its_url_and_its_callers() {
+    let module = resolve_in_ahaus(&module("e-payment", &[]), Some(&e_payment_class())).unwrap();
     assert_eq!(module.public_url.as_str(), "https://e-payment.ahaus.rathaus.example/");
     assert_eq!(module.callers.iter().map(ModuleName::as_str).collect::<Vec<_>>(), ["form"]);
 }
 
 #[test]
-fn each_thing_that_can_be_wrong_with_a_module_has_its_reason() {
+fn each_invalid_module_is_rejected_with_its_own_reason() {
     let (raw, class) = (module("e-payment", &[]), e_payment_class());
-    assert_verdict(&judge(&raw, None).unwrap_err(), Cause::Invalid, "ClassNotFound", "e-payment");
+    assert_rejection(
+        &resolve_in_ahaus(&raw, None).unwrap_err(),
+        Cause::Invalid,
+        "ClassNotFound",
+        "e-payment",
+    );
 
     let mut other = class.clone();
     other.spec.contract_type = ContractType::Mailbox;
-    assert_verdict(&judge(&raw, Some(&other)).unwrap_err(), Cause::Invalid, "TypeMismatch", "Mailbox");
+    assert_rejection(
+        &resolve_in_ahaus(&raw, Some(&other)).unwrap_err(),
+        Cause::Invalid,
+        "TypeMismatch",
+        "Mailbox",
+    );
 
     let mut elsewhere = class.clone();
     elsewhere.spec.offered_to.as_mut().unwrap().ars_prefixes = vec!["09".to_owned()];
-    assert_verdict(
-        &judge(&raw, Some(&elsewhere)).unwrap_err(),
+    assert_rejection(
+        &resolve_in_ahaus(&raw, Some(&elsewhere)).unwrap_err(),
         Cause::Refused,
         "ClassNotOffered",
         "055540004004",
@@ -127,15 +142,25 @@ fn each_thing_that_can_be_wrong_with_a_module_has_its_reason() {
 
     let mut tagged = class.clone();
     tagged.spec.image = "registry.example/e-payment:latest".to_owned();
-    assert_verdict(&judge(&raw, Some(&tagged)).unwrap_err(), Cause::Invalid, "ClassInvalid", "by digest");
+    assert_rejection(
+        &resolve_in_ahaus(&raw, Some(&tagged)).unwrap_err(),
+        Cause::Invalid,
+        "ClassInvalid",
+        "by digest",
+    );
 
     let mut large = raw.clone();
     large.spec.plan = "large".to_owned();
-    assert_verdict(&judge(&large, Some(&class)).unwrap_err(), Cause::Invalid, "PlanUnknown", "it has: small");
+    assert_rejection(
+        &resolve_in_ahaus(&large, Some(&class)).unwrap_err(),
+        Cause::Invalid,
+        "PlanUnknown",
+        "it has: small",
+    );
 
     for missing in ["mailbox", "e-payment"] {
-        let verdict = judge(&module("e-payment", &[missing]), Some(&class)).unwrap_err();
-        assert_verdict(&verdict, Cause::Invalid, "SiblingNotFound", missing);
+        let rejection = resolve_in_ahaus(&module("e-payment", &[missing]), Some(&class)).unwrap_err();
+        assert_rejection(&rejection, Cause::Invalid, "SiblingNotFound", missing);
     }
 
     let (first, second) = (module("a", &[]), module("b", &[]));
@@ -144,54 +169,54 @@ fn each_thing_that_can_be_wrong_with_a_module_has_its_reason() {
     let limited = |raw: &ServiceModule| {
         resolve_module(
             raw,
-            World { town: Ok(small.clone()), class: Some(&class), siblings: &[&first, &second] },
+            ModuleContext { town: Ok(small.clone()), class: Some(&class), siblings: &[&first, &second] },
             &settings(),
         )
     };
-    assert!(limited(&first).is_ok(), "the older one stays");
-    assert_verdict(
+    assert!(limited(&first).is_ok(), "the older one is within the limit");
+    assert_rejection(
         &limited(&second).unwrap_err(),
         Cause::Refused,
         "ModuleLimitReached",
         "spec.quota.modules",
     );
 
-    let homeless = World {
-        town: Err(refusal(&municipality("a", "x", "y.rathaus.example"), &[])),
+    let without_town = ModuleContext {
+        town: Err(reject_town(&municipality("a", "x", "y.rathaus.example"), &[])),
         class: Some(&class),
         siblings: &[],
     };
-    assert_verdict(
-        &resolve_module(&raw, homeless, &settings()).unwrap_err(),
+    assert_rejection(
+        &resolve_module(&raw, without_town, &settings()).unwrap_err(),
         Cause::Waiting,
         "MunicipalityNotReady",
         "state IT",
     );
 }
 
-/// The e-payment of a town with a changed block, judged.
-fn judge_block(change: impl Fn(&mut EPayment)) -> Result<Module, Verdict> {
+/// Resolves an e-payment module with the full configuration block after a change to it.
+fn resolve_block(change: impl Fn(&mut EPayment)) -> Result<Module, Rejection> {
     let mut raw = module("e-payment", &[]);
     let block = raw.spec.e_payment.insert(full_block());
     change(block);
-    judge(&raw, Some(&e_payment_class()))
+    resolve_in_ahaus(&raw, Some(&e_payment_class()))
 }
 
 #[test]
-fn a_town_that_names_no_end_point_has_one_with_its_ars() {
-    let module = judge(&module("e-payment", &[]), Some(&e_payment_class())).unwrap();
+fn a_block_without_end_points_gets_one_with_the_ars_as_its_id() {
+    let module = resolve_in_ahaus(&module("e-payment", &[]), Some(&e_payment_class())).unwrap();
     let Configuration::EPayment(block) = &module.configuration;
     let [point] = block.end_points.as_slice() else { panic!("{block:?}") };
     assert_eq!(
         (point.id.as_str(), point.receipts.prefix.as_str(), point.receipts.length),
         ("055540004004", "", 12)
     );
-    assert_eq!((block.payer_data_days, module.configuration.calls_out()), (90, false));
+    assert_eq!((block.payer_data_days, module.configuration.needs_outbound()), (90, false));
 }
 
 #[test]
-fn a_full_block_is_told_in_the_words_of_the_contract() {
-    let module = judge_block(|_| {}).unwrap();
+fn a_full_block_is_translated_to_the_contract() {
+    let module = resolve_block(|_| {}).unwrap();
     let Configuration::EPayment(block) = &module.configuration;
     let Some(clerks) = &block.clerks else { panic!("{block:?}") };
     assert_eq!((clerks.role_claim.as_str(), clerks.role.as_str()), ("groups", "kasse-ahaus"));
@@ -201,9 +226,9 @@ fn a_full_block_is_told_in_the_words_of_the_contract() {
 }
 
 #[test]
-fn each_thing_that_can_be_wrong_with_an_e_payment_block_has_its_reason() {
+fn each_invalid_e_payment_block_is_rejected_with_its_own_reason() {
     type Change = fn(&mut EPayment);
-    let wrong: [(Change, &str, &str); 14] = [
+    let cases: [(Change, &str, &str); 14] = [
         (|block| block.clients[1].module = Some("mailbox".into()), "CallerNotFound", "clients[forms].module"),
         (|block| block.clients[0].end_points = vec!["elsewhere".into()], "EndPointUnknown", "stadtwerke"),
         (
@@ -247,71 +272,75 @@ fn each_thing_that_can_be_wrong_with_an_e_payment_block_has_its_reason() {
             "https",
         ),
     ];
-    for (change, reason, words) in wrong {
-        assert_verdict(&judge_block(change).unwrap_err(), Cause::Invalid, reason, words);
+    for (change, reason, words) in cases {
+        assert_rejection(&resolve_block(change).unwrap_err(), Cause::Invalid, reason, words);
     }
-    // Twelve places are enough for prefix, check digit and six.
-    assert!(judge_block(|block| block.end_points[0].receipts.length = 12).is_ok());
+    // Twelve characters are enough for the prefix (5), the check digit (1) and a running number of 6.
+    assert!(resolve_block(|block| block.end_points[0].receipts.length = 12).is_ok());
 }
 
 #[test]
-fn clerks_need_an_issuer() {
+fn clerks_require_an_issuer_in_the_settings() {
     let mut raw = module("e-payment", &[]);
     raw.spec.e_payment = Some(full_block());
     raw.spec.e_payment.as_mut().unwrap().clients.clear();
     let class = e_payment_class();
-    let world = World { town: Ok(town()), class: Some(&class), siblings: &[&raw] };
-    let verdict = resolve_module(&raw, world, &Settings::default()).unwrap_err();
-    assert_verdict(&verdict, Cause::Invalid, "IssuerMissing", "ask state IT");
+    let context = ModuleContext { town: Ok(town()), class: Some(&class), siblings: &[&raw] };
+    let rejection = resolve_module(&raw, context, &Settings::default()).unwrap_err();
+    assert_rejection(&rejection, Cause::Invalid, "IssuerMissing", "ask state IT");
 }
 
 #[test]
-fn a_secret_that_is_missing_or_unusable_is_told_with_the_line_that_makes_it() {
-    let secrets = judge_block(|_| {}).unwrap().configuration.secrets();
+fn a_missing_or_unusable_secret_is_rejected_with_the_command_that_creates_it() {
+    let secrets = resolve_block(|_| {}).unwrap().configuration.secrets();
     let [credentials, parkportal, _] = secrets.as_slice() else { panic!("{secrets:?}") };
-    let told = parkportal.judge("mun-ahaus", None).unwrap_err();
-    assert_verdict(
-        &told,
+    let rejection = parkportal.check("mun-ahaus", None).unwrap_err();
+    assert_rejection(
+        &rejection,
         Cause::Waiting,
         "SecretNotFound",
         "create secret generic parkportal --from-file=token=/dev/stdin",
     );
-    assert!(told.message.contains("spec.ePayment.clients[parkportal].secret"), "{}", told.message);
+    assert!(rejection.message.contains("spec.ePayment.clients[parkportal].secret"), "{}", rejection.message);
 
     let secret =
         |data: serde_json::Value| serde_json::from_value(json!({"stringData": {}, "data": data})).unwrap();
-    let whole = secret(json!({"username": "YQ==", "password": "c2VjcmV0"}));
-    assert_eq!(credentials.judge("mun-ahaus", Some(&whole)), Ok(()));
+    let complete = secret(json!({"username": "YQ==", "password": "c2VjcmV0"}));
+    assert_eq!(credentials.check("mun-ahaus", Some(&complete)), Ok(()));
     for (data, words) in [
         (json!({"username": "YQ=="}), "has no key password"),
         (json!({"username": "YQ==", "password": "c2VjcmV0Cg=="}), "an unusable key password"),
     ] {
-        let told = credentials.judge("mun-ahaus", Some(&secret(data))).unwrap_err();
-        assert_verdict(&told, Cause::Invalid, "SecretIncomplete", words);
-        assert!(!told.message.contains("secret\n") && !told.message.contains("c2VjcmV0"), "{}", told.message);
+        let rejection = credentials.check("mun-ahaus", Some(&secret(data))).unwrap_err();
+        assert_rejection(&rejection, Cause::Invalid, "SecretIncomplete", words);
+        assert!(
+            !rejection.message.contains("secret\n") && !rejection.message.contains("c2VjcmV0"),
+            "{}",
+            rejection.message
+        );
     }
 }
 
 proptest! {
     #[test]
-    fn no_text_in_an_e_payment_block_panics_its_resolver(text in "\\PC{0,40}", number in any::<i32>()) {
-        let _ = judge_block(|block| {
+    fn no_text_in_an_e_payment_block_makes_resolve_panic(text in "\\PC{0,40}", number in any::<i32>()) {
+        let _ = resolve_block(|block| {
             block.clients[0].secret = Some(text.clone());
             block.end_points[0].id = text.clone();
             (block.end_points[1].receipts.prefix, block.end_points[1].receipts.length) = (text.clone(), number);
             block.payer_data_days = number;
-        }).map_err(|verdict| verdict.message);
+        }).map_err(|rejection| rejection.message);
     }
 
     #[test]
-    fn no_spec_panics_a_resolver(name in "\\PC{0,60}", ars in "\\PC{0,14}", host in "\\PC{0,80}", class in "\\PC{0,20}", uses in proptest::collection::vec("\\PC{0,30}", 0..4)) {
+    fn no_spec_makes_resolve_panic(name in "\\PC{0,60}", ars in "\\PC{0,14}", host in "\\PC{0,80}", class in "\\PC{0,20}", uses in proptest::collection::vec("\\PC{0,30}", 0..4)) {
         let raw = municipality(&name, &ars, &host);
         let town = resolve_town(&raw, [], &Settings::default());
         let uses: Vec<&str> = uses.iter().map(String::as_str).collect();
-        let mut asked = module(&name, &uses);
-        asked.spec.class = class;
-        let world = World { town, class: Some(&e_payment_class()), siblings: &[&asked] };
-        let _ = resolve_module(&asked, world, &settings()).map(|module| module.public_url).map_err(|verdict| verdict.message);
-        prop_assert_eq!(asked.name_any(), name);
+        let mut module = module(&name, &uses);
+        module.spec.class = class;
+        let context = ModuleContext { town, class: Some(&e_payment_class()), siblings: &[&module] };
+        let _ = resolve_module(&module, context, &settings()).map(|module| module.public_url).map_err(|rejection| rejection.message);
+        prop_assert_eq!(module.name_any(), name);
     }
 }

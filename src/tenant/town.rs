@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! A Municipality, checked.
+//! Checks a Municipality and turns it into a [`Town`].
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Resource, ResourceExt};
@@ -9,63 +9,66 @@ use url::Url;
 
 use super::names::{Ars, Hostname, TownName};
 use super::ownership;
-use super::verdict::Verdict;
+use super::rejection::Rejection;
 use crate::api::conditions::{NAMESPACE_READY, READY};
 use crate::api::{self, AdministratorKind, DeletionPolicy, Municipality, Quota};
 use crate::settings::Settings;
 
-/// A municipality that can be provisioned.
+/// A Municipality that passed all checks and can be provisioned.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Town {
-    /// Technical name.
+    /// Name of the Municipality object.
     pub name: TownName,
-    /// Name as citizens read it.
+    /// Name that citizens read, such as `Stadt Ahaus`.
     pub display_name: String,
-    /// Amtlicher Regionalschlüssel.
+    /// Amtlicher Regionalschlüssel, 12 digits.
     pub ars: Ars,
-    /// Public host name below which its modules live.
+    /// Public host name; each module is served at `<module>.<hostname>`.
     pub hostname: Hostname,
-    /// Who may opt in.
+    /// The subjects that may write ServiceModules in the town's namespace.
     pub administrators: Vec<Administrator>,
-    /// Impressum.
+    /// URL of the Impressum (§ 5 DDG).
     pub imprint_url: Url,
-    /// Datenschutzerklärung.
+    /// URL of the Datenschutzerklärung (Art. 13 DSGVO).
     pub privacy_url: Url,
-    /// Erklärung zur Barrierefreiheit.
+    /// URL of the Erklärung zur Barrierefreiheit (§ 12b BGG and the laws of the Länder).
     pub accessibility_url: Url,
-    /// What all its modules may use together.
+    /// Upper bounds for all modules of the town together.
     pub quota: Quota,
-    /// What becomes of data on deletion.
+    /// Whether databases are kept or dropped when a module or the town is deleted.
     pub deletion_policy: DeletionPolicy,
 }
 
-/// Somebody who may opt in.
+/// An RBAC subject that may write ServiceModules in the town's namespace.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Administrator {
-    /// A user.
+    /// A user, by the name that the cluster's authentication gives it.
     User(String),
-    /// A group.
+    /// A group, by the name that the cluster's authentication gives it.
     Group(String),
-    /// A ServiceAccount.
+    /// A ServiceAccount, such as that of a GitOps engine.
     ServiceAccount {
-        /// Its namespace.
+        /// Namespace of the ServiceAccount.
         namespace: String,
-        /// Its name.
+        /// Name of the ServiceAccount.
         name: String,
     },
 }
 
 /// Checks a Municipality against the platform's settings and all other municipalities.
 ///
-/// A younger object never takes an ARS or a host name from an older one. `others` may come from a
-/// watch: it delivers objects in the order in which they were created, so whoever sees the younger
-/// has seen the older.
+/// Where two municipalities claim the same ARS or host name, the older object keeps it and the younger
+/// is rejected. `others` may come from a watch: a watch delivers objects in the order of their creation,
+/// so a process that has seen the younger object has also seen the older one.
+///
+/// # Errors
+/// Returns the first check that failed.
 pub fn resolve<'a>(
     raw: &Municipality,
     others: impl IntoIterator<Item = &'a Municipality>,
     settings: &Settings,
-) -> Result<Town, Verdict> {
-    let invalid = |reason, message| Verdict::invalid(READY, reason, message);
+) -> Result<Town, Rejection> {
+    let invalid = |reason, message| Rejection::invalid(READY, reason, message);
     let spec = &raw.spec;
     let name = TownName::parse(&raw.name_any()).map_err(|e| invalid("NameInvalid", e))?;
     let ars = Ars::parse(&spec.ars).map_err(|e| invalid("ArsInvalid", e))?;
@@ -80,21 +83,21 @@ pub fn resolve<'a>(
             "spec.hostname {hostname} is not below a domain that the platform's gateway serves ({}); choose one below it, or have state IT add the domain to its settings",
             settings.gateway.domains.join(", ")
         );
-        return Err(Verdict::refused(READY, "HostnameForeign", message));
+        return Err(Rejection::refused(READY, "HostnameForeign", message));
     }
     for other in others.into_iter().filter(|other| other.uid() != raw.uid() && is_older(other, raw)) {
-        refuse_taken(&ars, &hostname, other)?;
+        check_not_taken(&ars, &hostname, other)?;
     }
-    let url = |field: &str, text: &str| {
+    let legal_url = |field: &str, text: &str| {
         Url::parse(text).ok().filter(|url| url.scheme() == "https" && url.has_host()).ok_or_else(|| {
             invalid("LegalUrlInvalid", format!("spec.legal.{field} {text:?} must be an https URL"))
         })
     };
     Ok(Town {
-        imprint_url: url("imprintUrl", &spec.legal.imprint_url)?,
-        privacy_url: url("privacyUrl", &spec.legal.privacy_url)?,
-        accessibility_url: url("accessibilityUrl", &spec.legal.accessibility_url)?,
-        administrators: spec.administrators.iter().map(administrator).collect::<Result<_, _>>()?,
+        imprint_url: legal_url("imprintUrl", &spec.legal.imprint_url)?,
+        privacy_url: legal_url("privacyUrl", &spec.legal.privacy_url)?,
+        accessibility_url: legal_url("accessibilityUrl", &spec.legal.accessibility_url)?,
+        administrators: spec.administrators.iter().map(parse_administrator).collect::<Result<_, _>>()?,
         display_name: spec.display_name.clone(),
         quota: spec.quota.clone(),
         deletion_policy: spec.deletion_policy,
@@ -104,39 +107,40 @@ pub fn resolve<'a>(
     })
 }
 
-fn is_older(one: &Municipality, other: &Municipality) -> bool {
+/// Compares by creation; objects that were created in the same second are ordered by UID.
+fn is_older(municipality: &Municipality, other: &Municipality) -> bool {
     let age = |m: &Municipality| (m.creation_timestamp(), m.uid());
-    age(one) < age(other)
+    age(municipality) < age(other)
 }
 
-fn refuse_taken(ars: &Ars, hostname: &Hostname, older: &Municipality) -> Result<(), Verdict> {
+/// Rejects an ARS or host name that an older municipality has.
+fn check_not_taken(ars: &Ars, hostname: &Hostname, older: &Municipality) -> Result<(), Rejection> {
     if older.spec.ars == ars.as_str() {
         let message = format!(
             "spec.ars {ars} belongs to the older municipality {}; delete one of the two objects",
             older.name_any()
         );
-        return Err(Verdict::refused(READY, "ArsTaken", message));
+        return Err(Rejection::refused(READY, "ArsTaken", message));
     }
-    let theirs = Hostname::parse(&older.spec.hostname).ok();
-    if theirs.is_some_and(|theirs| hostname.is_within(theirs.as_str()) || theirs.is_within(hostname.as_str()))
-    {
+    let taken = Hostname::parse(&older.spec.hostname).ok();
+    if taken.is_some_and(|taken| hostname.is_within(taken.as_str()) || taken.is_within(hostname.as_str())) {
         let message = format!(
             "spec.hostname {hostname} is equal to, above or below {}, which belongs to the older municipality {}; choose another",
             older.spec.hostname,
             older.name_any()
         );
-        return Err(Verdict::refused(READY, "HostnameTaken", message));
+        return Err(Rejection::refused(READY, "HostnameTaken", message));
     }
     Ok(())
 }
 
-fn administrator(raw: &api::Administrator) -> Result<Administrator, Verdict> {
+fn parse_administrator(raw: &api::Administrator) -> Result<Administrator, Rejection> {
     if raw.name.starts_with("system:") {
         let message = format!(
-            "spec.administrators: {:?} is a name of Kubernetes' own; name the town's own group or user",
+            "spec.administrators: {:?} is a name that Kubernetes reserves for itself; name a group or user of the town",
             raw.name
         );
-        return Err(Verdict::invalid(READY, "AdministratorInvalid", message));
+        return Err(Rejection::invalid(READY, "AdministratorInvalid", message));
     }
     let name = raw.name.clone();
     match (raw.kind, raw.namespace.clone()) {
@@ -149,31 +153,31 @@ fn administrator(raw: &api::Administrator) -> Result<Administrator, Verdict> {
             let message = format!(
                 "spec.administrators: namespace is required for a ServiceAccount and only for one; see {name:?}"
             );
-            Err(Verdict::invalid(READY, "AdministratorInvalid", message))
+            Err(Rejection::invalid(READY, "AdministratorInvalid", message))
         }
     }
 }
 
-/// Whose the namespace is that a town would live in.
+/// To whom the namespace belongs that a town needs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum NamespaceClaim {
-    /// It is not there yet.
+    /// The namespace does not exist yet.
     Free,
-    /// The operator made it for this very Municipality object.
+    /// The operator made it for this municipality.
     Ours,
-    /// It cannot be used, and is not touched.
-    Denied(Verdict),
+    /// The town cannot use it, and the operator leaves it as it is.
+    Denied(Rejection),
 }
 
-/// Judges whose the town's namespace is. A label alone proves nothing: ours is what the
-/// operator itself applied for this ARS.
+/// Decides to whom the town's namespace belongs. A label alone proves nothing, since anyone may set one:
+/// the operator must have applied the namespace, for this ARS.
 pub fn namespace_claim(raw: &Municipality, observed: Option<&Namespace>) -> NamespaceClaim {
     let Some(namespace) = observed else {
         return NamespaceClaim::Free;
     };
     let name = namespace.name_any();
     if !ownership::is_made_for(namespace.meta(), &raw.spec.ars) {
-        return NamespaceClaim::Denied(Verdict::refused(
+        return NamespaceClaim::Denied(Rejection::refused(
             NAMESPACE_READY,
             "NamespaceForeign",
             format!(
@@ -182,10 +186,10 @@ pub fn namespace_claim(raw: &Municipality, observed: Option<&Namespace>) -> Name
         ));
     }
     if namespace.meta().deletion_timestamp.is_some() {
-        return NamespaceClaim::Denied(Verdict::waiting(
+        return NamespaceClaim::Denied(Rejection::waiting(
             NAMESPACE_READY,
             "NamespaceTerminating",
-            format!("namespace {name} is being deleted; it is made anew once it is gone"),
+            format!("namespace {name} is being deleted; it is created again once it is gone"),
         ));
     }
     NamespaceClaim::Ours

@@ -8,24 +8,24 @@ use super::{TokenAuthority, audience};
 use crate::settings::Settings;
 use crate::tenant::{Configuration, Module, ModuleName};
 
-/// Key in the ConfigMap, and file name in the pod.
-pub const FILE: &str = "module.json";
+/// Key of the configuration in the ConfigMap, which is also its file name in the pod.
+pub const CONFIG_KEY: &str = "module.json";
 
-/// The module's configuration.
+/// Builds the ConfigMap with the module's configuration, `module.json`.
 pub fn build(module: &Module, authority: Option<&TokenAuthority>, settings: &Settings) -> ConfigMap {
     ConfigMap {
         metadata: super::meta(module),
-        data: Some([(FILE.to_owned(), render(&module_config(module, authority, settings)))].into()),
+        data: Some([(CONFIG_KEY.to_owned(), render(&module_config(module, authority, settings)))].into()),
         ..Default::default()
     }
 }
 
 fn render(config: &ModuleConfig) -> String {
-    // Strings, numbers, maps with string keys and URLs only: there is nothing in it that JSON cannot hold.
+    // This cannot fail: the type consists of strings, numbers, URLs and maps with string keys.
     serde_json::to_string_pretty(config).unwrap_or_default()
 }
 
-/// What the module is told about its place.
+/// Returns the configuration in the form of the contract.
 fn module_config(module: &Module, authority: Option<&TokenAuthority>, settings: &Settings) -> ModuleConfig {
     let town = &module.town;
     let Configuration::EPayment(block) = &module.configuration;
@@ -52,7 +52,7 @@ fn module_config(module: &Module, authority: Option<&TokenAuthority>, settings: 
 
 fn callers(module: &Module, authority: &TokenAuthority) -> Callers {
     let namespace = module.town.name.namespace();
-    // Each module runs as the ServiceAccount of its name.
+    // Each module runs as the ServiceAccount that has its name.
     let subject = |name: &ModuleName| (name.to_string(), format!("system:serviceaccount:{namespace}:{name}"));
     Callers {
         issuer: authority.issuer.clone(),

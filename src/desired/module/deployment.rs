@@ -20,33 +20,34 @@ use crate::api::Resources;
 use crate::desired::labels;
 use crate::tenant::Module;
 
-/// Name of the port on which citizens are served.
+/// Name of the container port on which the module serves citizens.
 pub const PUBLIC_PORT_NAME: &str = "http";
 const ADMIN_PORT_NAME: &str = "admin";
 
-/// Seconds between SIGTERM and SIGKILL; the contract gives a module 30.
-const GRACE_SECONDS: i64 = 35;
+/// Seconds between SIGTERM and SIGKILL. The contract gives a module 30 s to stop.
+const TERMINATION_GRACE_SECONDS: i64 = 35;
 
-/// The module's pods: migrations first, then the replicas of its plan, in the profile `restricted`
-/// of the Pod Security Standards with a read-only root on top.
+/// Builds the Deployment of the module with the replicas of its plan. Each pod first runs the database
+/// migrations. Pods comply with the profile `restricted` of the Pod Security Standards and have a read-only
+/// root file system.
 pub fn build(module: &Module, config: &ConfigMap, database: &Secret) -> Deployment {
-    let mut pod_labels = labels::of_module(module);
-    pod_labels.insert("app.kubernetes.io/version".to_owned(), module.class.version.as_label());
+    let mut pod_labels = labels::for_module(module);
+    pod_labels.insert("app.kubernetes.io/version".to_owned(), module.class.version.to_label_value());
     let checksum = ("rathaus.dev/config-checksum".to_owned(), checksum(config, database));
     Deployment {
         metadata: super::meta(module),
         spec: Some(DeploymentSpec {
             replicas: Some(module.plan.replicas),
             revision_history_limit: Some(3),
-            selector: labels::selector(module.name.as_str()),
-            strategy: Some(strategy()),
+            selector: labels::module_selector(module.name.as_str()),
+            strategy: Some(rolling_update()),
             template: PodTemplateSpec {
                 metadata: Some(ObjectMeta {
                     labels: Some(pod_labels),
                     annotations: Some([checksum].into()),
                     ..Default::default()
                 }),
-                spec: Some(pod(module)),
+                spec: Some(pod_spec(module)),
             },
             ..Default::default()
         }),
@@ -54,8 +55,8 @@ pub fn build(module: &Module, config: &ConfigMap, database: &Secret) -> Deployme
     }
 }
 
-/// A new pod must be available before an old one goes: citizens notice nothing.
-fn strategy() -> DeploymentStrategy {
+/// A new pod must be available before an old one is stopped, so that citizens do not notice an update.
+fn rolling_update() -> DeploymentStrategy {
     DeploymentStrategy {
         type_: Some("RollingUpdate".to_owned()),
         rolling_update: Some(RollingUpdateDeployment {
@@ -65,7 +66,8 @@ fn strategy() -> DeploymentStrategy {
     }
 }
 
-/// Changes with whatever a pod reads only at its start.
+/// Returns a hash over the configuration and the database credentials. A pod reads these only at its
+/// start, so a change must replace the pods.
 fn checksum(config: &ConfigMap, database: &Secret) -> String {
     let mut hash = Sha256::new();
     for (key, text) in config.data.iter().flatten() {
@@ -79,11 +81,11 @@ fn checksum(config: &ConfigMap, database: &Secret) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn pod(module: &Module) -> PodSpec {
+fn pod_spec(module: &Module) -> PodSpec {
     PodSpec {
         service_account_name: Some(module.name.to_string()),
         automount_service_account_token: Some(false),
-        // The addresses of all the town's Services as environment variables are of no use to anybody.
+        // No module reads the addresses of the town's other Services from environment variables.
         enable_service_links: Some(false),
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),
@@ -96,9 +98,9 @@ fn pod(module: &Module) -> PodSpec {
             }),
             ..Default::default()
         }),
-        termination_grace_period_seconds: Some(GRACE_SECONDS),
+        termination_grace_period_seconds: Some(TERMINATION_GRACE_SECONDS),
         topology_spread_constraints: Some(vec![TopologySpreadConstraint {
-            label_selector: Some(labels::selector(module.name.as_str())),
+            label_selector: Some(labels::module_selector(module.name.as_str())),
             max_skew: 1,
             topology_key: "kubernetes.io/hostname".to_owned(),
             when_unsatisfiable: "ScheduleAnyway".to_owned(),
@@ -107,12 +109,13 @@ fn pod(module: &Module) -> PodSpec {
         init_containers: Some(vec![Container {
             name: "migrate".to_owned(),
             args: Some(vec!["migrate".to_owned()]),
-            ..container(module, volumes::mounts_of_migration(module))
+            ..container(module, volumes::migration_mounts(module))
         }]),
         containers: vec![Container {
             name: "module".to_owned(),
             ports: Some(vec![port(PUBLIC_PORT_NAME, PUBLIC_PORT), port(ADMIN_PORT_NAME, ADMIN_PORT)]),
-            // Migrations are over by now: a start takes a second, and half a minute is a failure.
+            // Migrations have already run, so that a start takes about a second; after 30 s it counts
+            // as failed.
             startup_probe: Some(Probe {
                 failure_threshold: Some(30),
                 period_seconds: Some(1),
@@ -128,7 +131,7 @@ fn pod(module: &Module) -> PodSpec {
                 period_seconds: Some(5),
                 ..probe("/readyz")
             }),
-            ..container(module, volumes::mounts(module))
+            ..container(module, volumes::module_mounts(module))
         }],
         volumes: Some(volumes::volumes(module)),
         ..Default::default()
@@ -147,7 +150,7 @@ fn container(module: &Module, mounts: Vec<VolumeMount>) -> Container {
             ..Default::default()
         }),
         volume_mounts: Some(mounts),
-        // The last words of a container that failed become its message in the pod's status.
+        // The last log lines of a failed container become its message in the pod's status.
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         ..Default::default()
     }

@@ -7,8 +7,8 @@ use crate::tenant::Module;
 
 use super::service;
 
-/// The way for citizens: a host of its own for each module, since modules may come from different
-/// vendors and one origin must not read another's cookies.
+/// Builds the route from the gateway to the module. Each module has a separate host name, since modules can
+/// come from different vendors and must not read each other's cookies (same-origin policy).
 pub fn build(module: &Module, gateway: &Gateway) -> HTTPRoute {
     HTTPRoute {
         metadata: super::meta(module),
@@ -17,7 +17,7 @@ pub fn build(module: &Module, gateway: &Gateway) -> HTTPRoute {
                 name: gateway.name.clone(),
                 namespace: Some(gateway.namespace.clone()),
             }],
-            hostnames: vec![module.town.hostname.of_module(&module.name)],
+            hostnames: vec![module.town.hostname.module_host(&module.name)],
             rules: vec![RouteRule {
                 backend_refs: vec![BackendRef { name: module.name.to_string(), port: service::PORT }],
             }],

@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! What a module gets: a place for its configuration, its pods, a way in and the ways out it needs.
+//! The objects of a module: its configuration and credentials, its pods, its Service and route, and its
+//! network policy.
 
 mod config_map;
 mod deployment;
@@ -28,38 +29,38 @@ use crate::api::{HTTPRoute, ServiceModule};
 use crate::settings::Settings;
 use crate::tenant::Module;
 
-pub use secret::URL as DATABASE_URL_KEY;
+pub use secret::URL_KEY as DATABASE_URL_KEY;
 
-/// What the module needs to reach its database.
+/// How a module connects to its database.
 #[derive(Clone, PartialEq)]
 pub struct DatabaseAccess {
-    /// libpq URL with the module's own role and password.
+    /// libpq connection URL with the role and the password of the module.
     pub url: String,
-    /// Authority that signed the server's certificate (PEM), where state IT gave one.
+    /// Certificate authority of the database server (PEM), if state IT provided one.
     pub ca: Option<String>,
 }
 
-/// Who signs the tokens of ServiceAccounts: the API server.
+/// The issuer of ServiceAccount tokens, which is the API server, and the keys to verify them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TokenAuthority {
-    /// The `iss` of the tokens.
+    /// Value of the claim `iss` (RFC 7519) in the tokens.
     pub issuer: String,
-    /// The keys that sign them: a JWK Set (RFC 7517).
+    /// Public keys of the tokens' signatures, a JWK Set (RFC 7517).
     pub keys: serde_json::Value,
 }
 
-/// What was made and found outside of the objects that are planned.
+/// Inputs of a plan that come from the database server and the cluster.
 #[derive(Clone, PartialEq)]
-pub struct Surroundings {
-    /// How the module reaches its database.
+pub struct Environment {
+    /// How the module connects to its database.
     pub database: DatabaseAccess,
-    /// Who signs its callers' tokens; needed only where it has callers.
+    /// Issuer of the callers' tokens; `None` if the module has no callers.
     pub authority: Option<TokenAuthority>,
-    /// Whether the gateway may send citizens to it: only once its pods have been available.
+    /// Whether the HTTPRoute is planned, which is once the pods have been available.
     pub routed: bool,
 }
 
-/// Everything that should exist for a module.
+/// All objects that should exist for a module.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     account: ServiceAccount,
@@ -72,45 +73,46 @@ pub struct Plan {
     route: Option<HTTPRoute>,
 }
 
-/// Plans a module.
-pub fn plan(module: &Module, around: &Surroundings, settings: &Settings) -> Plan {
-    let config = config_map::build(module, around.authority.as_ref(), settings);
-    let database = secret::build(module, &around.database);
+/// Builds the objects of a module.
+pub fn plan(module: &Module, environment: &Environment, settings: &Settings) -> Plan {
+    let config = config_map::build(module, environment.authority.as_ref(), settings);
+    let database = secret::build(module, &environment.database);
     Plan {
         account: service_account::build(module),
         network: network_policy::build(module, settings),
         service: service::build(module),
         budget: pod_disruption_budget::build(module),
         deployment: deployment::build(module, &config, &database),
-        route: around.routed.then(|| http_route::build(module, &settings.gateway)),
+        route: environment.routed.then(|| http_route::build(module, &settings.gateway)),
         config,
         database,
     }
 }
 
 impl Plan {
-    /// The order of writes. Taken apart without `..`: what is planned and not written does not compile.
+    /// Returns the objects in the order in which they are written. The destructuring has no `..`, so
+    /// that an object that is planned but not written is a compile error.
     pub fn into_objects(self) -> Vec<Object> {
         let Self { account, network, config, database, service, budget, deployment, route } = self;
         let before_route = [
-            account.into(),    // pods run as it
-            network.into(),    // walls before there is anything behind them
-            config.into(),     // pods mount it
-            database.into(),   // pods mount it
-            service.into(),    // its address is there before anybody asks for it
-            budget.into(),     // holds from the first pod on
-            deployment.into(), // pods
+            account.into(),    // the pods run as this account
+            network.into(),    // in force before the first pod starts
+            config.into(),     // the pods mount it
+            database.into(),   // the pods mount it
+            service.into(),    // its name resolves before a sibling calls it
+            budget.into(),     // applies from the first pod on
+            deployment.into(), // the pods
         ];
-        before_route.into_iter().chain(route.map(Object::from)).collect() // last: citizens
+        before_route.into_iter().chain(route.map(Object::from)).collect() // citizens come last
     }
 }
 
-/// Metadata of everything made for a module: named after it, and deleted with it.
+/// Metadata of every object of a module: it has the name of the module and is deleted together with it.
 fn meta(module: &Module) -> ObjectMeta {
     ObjectMeta {
         name: Some(module.name.to_string()),
         namespace: Some(module.town.name.namespace()),
-        labels: Some(labels::of_module(module)),
+        labels: Some(labels::for_module(module)),
         owner_references: Some(vec![OwnerReference {
             api_version: ServiceModule::api_version(&()).into_owned(),
             kind: ServiceModule::kind(&()).into_owned(),
@@ -123,7 +125,7 @@ fn meta(module: &Module) -> ObjectMeta {
     }
 }
 
-/// For whom a token is that is sent to this address (`aud`, RFC 7519).
+/// Returns the audience (claim `aud`, RFC 7519) of tokens that are sent to the module at this URL.
 fn audience(url: &Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }

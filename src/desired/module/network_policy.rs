@@ -9,61 +9,64 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use rathaus_contract::PUBLIC_PORT;
 
 use crate::desired::labels;
-use crate::settings::{Block, Database, Outbound, Settings};
+use crate::settings::{CidrBlock, Database, Outbound, Settings};
 use crate::tenant::{Module, ModuleName};
 
-/// Exactly the traffic that the module needs: in from the gateway and its callers, out to its
-/// database, the siblings that it uses, and its payment provider or the issuer if it has one. The name
-/// service is open to the whole town.
+/// Allows exactly the traffic that the module needs: ingress from the gateway and its callers; egress
+/// to its database, to the siblings that it uses, and, if it needs them, to its payment provider and
+/// the issuer. DNS is allowed by a policy of the town.
 pub fn build(module: &Module, settings: &Settings) -> NetworkPolicy {
     let gateway = NetworkPolicyPeer {
         namespace_selector: Some(labels::namespace_selector(&settings.gateway.namespace)),
         ..Default::default()
     };
     let ingress = NetworkPolicyIngressRule {
-        from: Some(std::iter::once(gateway).chain(module.callers.iter().map(sibling)).collect()),
+        from: Some(std::iter::once(gateway).chain(module.callers.iter().map(sibling_peer)).collect()),
         ports: Some(vec![tcp(PUBLIC_PORT)]),
     };
     let siblings = (!module.uses.is_empty()).then(|| NetworkPolicyEgressRule {
-        to: Some(module.uses.keys().map(sibling).collect()),
+        to: Some(module.uses.keys().map(sibling_peer).collect()),
         ports: Some(vec![tcp(PUBLIC_PORT)]),
     });
-    let outbound = module.configuration.calls_out().then(|| outbound(&settings.outbound));
+    let outbound = module.configuration.needs_outbound().then(|| outbound_egress(&settings.outbound));
     NetworkPolicy {
         metadata: super::meta(module),
         spec: Some(NetworkPolicySpec {
-            pod_selector: Some(labels::selector(module.name.as_str())),
+            pod_selector: Some(labels::module_selector(module.name.as_str())),
             policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
             ingress: Some(vec![ingress]),
             egress: Some(
-                std::iter::once(database(&settings.database)).chain(siblings).chain(outbound).collect(),
+                std::iter::once(database_egress(&settings.database))
+                    .chain(siblings)
+                    .chain(outbound)
+                    .collect(),
             ),
         }),
     }
 }
 
-fn database(server: &Database) -> NetworkPolicyEgressRule {
+fn database_egress(server: &Database) -> NetworkPolicyEgressRule {
     NetworkPolicyEgressRule {
-        to: Some(server.egress.iter().map(|egress| block(&egress.cidr, &[])).collect()),
+        to: Some(server.egress.iter().map(|egress| ip_block_peer(&egress.cidr, &[])).collect()),
         ports: Some(vec![tcp(server.port)]),
     }
 }
 
-fn outbound(outside: &Outbound) -> NetworkPolicyEgressRule {
-    let peer = |Block { cidr, except }: &Block| block(cidr, except);
+fn outbound_egress(outbound: &Outbound) -> NetworkPolicyEgressRule {
+    let peer = |CidrBlock { cidr, except }: &CidrBlock| ip_block_peer(cidr, except);
     NetworkPolicyEgressRule {
-        to: Some(outside.egress.iter().map(peer).collect()),
-        ports: Some(outside.ports.iter().map(|port| tcp(*port)).collect()),
+        to: Some(outbound.egress.iter().map(peer).collect()),
+        ports: Some(outbound.ports.iter().map(|port| tcp(*port)).collect()),
     }
 }
 
-fn block(cidr: &str, except: &[String]) -> NetworkPolicyPeer {
+fn ip_block_peer(cidr: &str, except: &[String]) -> NetworkPolicyPeer {
     let except = (!except.is_empty()).then(|| except.to_vec());
     NetworkPolicyPeer { ip_block: Some(IPBlock { cidr: cidr.to_owned(), except }), ..Default::default() }
 }
 
-fn sibling(name: &ModuleName) -> NetworkPolicyPeer {
-    NetworkPolicyPeer { pod_selector: Some(labels::selector(name.as_str())), ..Default::default() }
+fn sibling_peer(name: &ModuleName) -> NetworkPolicyPeer {
+    NetworkPolicyPeer { pod_selector: Some(labels::module_selector(name.as_str())), ..Default::default() }
 }
 
 fn tcp(port: u16) -> NetworkPolicyPort {

@@ -7,14 +7,14 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use crate::desired::labels;
 use crate::tenant::Module;
 
-/// At most one pod is taken away at a time when nodes are serviced. Not `minAvailable`: with one
-/// replica that would block the servicing of its node for ever.
+/// Allows at most one pod to be evicted at a time when nodes are drained. `minAvailable` would not do:
+/// with one replica it would block the drain of that node forever.
 pub fn build(module: &Module) -> PodDisruptionBudget {
     PodDisruptionBudget {
         metadata: super::meta(module),
         spec: Some(PodDisruptionBudgetSpec {
             max_unavailable: Some(IntOrString::Int(1)),
-            selector: Some(labels::selector(module.name.as_str())),
+            selector: Some(labels::module_selector(module.name.as_str())),
             ..Default::default()
         }),
         status: None,

@@ -8,16 +8,16 @@ use super::deployment::PUBLIC_PORT_NAME;
 use crate::desired::labels;
 use crate::tenant::Module;
 
-/// Port on which the gateway and siblings reach a module.
+/// Port of the Service, on which the gateway and siblings reach a module.
 pub const PORT: i32 = 80;
 
-/// The module's address in the cluster. The admin port is not part of it.
+/// Builds the Service, the module's address in the cluster. It does not expose the admin port.
 pub fn build(module: &Module) -> Service {
     Service {
         metadata: super::meta(module),
         spec: Some(ServiceSpec {
             type_: Some("ClusterIP".to_owned()),
-            selector: labels::selector(module.name.as_str()).match_labels,
+            selector: labels::module_selector(module.name.as_str()).match_labels,
             ports: Some(vec![ServicePort {
                 name: Some(PUBLIC_PORT_NAME.to_owned()),
                 port: PORT,

@@ -5,8 +5,8 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 
 use crate::tenant::Module;
 
-/// An identity without rights, and without a token for the API server: a module has no business with
-/// Kubernetes. Tokens for its siblings are mounted one by one.
+/// Builds the ServiceAccount of the module. It has no rights, and no token for the API server is
+/// mounted, since a module does not talk to Kubernetes. Tokens for siblings are mounted one by one.
 pub fn build(module: &Module) -> ServiceAccount {
     ServiceAccount {
         metadata: super::meta(module),

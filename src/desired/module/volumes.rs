@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! What a module reads from files: its configuration, its database's URL, the Secrets that its town
-//! names, and the tokens by which it proves to siblings who it is.
+//! The files that a module reads: its configuration, its database URL, the Secrets that its configuration
+//! names, and the tokens with which it authenticates to siblings.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,35 +15,40 @@ use rathaus_contract::{DATABASE_URL_FILE, MODULE_FILE, SECRETS_FOLDER, TOKENS_FO
 use super::{audience, config_map};
 use crate::tenant::Module;
 
-/// Readable for the module's group alone; fsGroup makes it that group's.
-const MODE: i32 = 0o440;
-/// The kubelet replaces a token after four fifths of it.
-const TOKEN_SECONDS: i64 = 3600;
+/// File mode: readable for owner and group only. `fsGroup` makes the module's group the owning group.
+const FILE_MODE: i32 = 0o440;
+/// Lifetime of a token in seconds. The kubelet replaces a token after 80 % of it.
+const TOKEN_LIFETIME_SECONDS: i64 = 3600;
 
-/// A volume and where it is mounted.
-struct Mounted {
+/// A volume and the path at which it is mounted.
+struct MountedVolume {
     volume: Volume,
     path: String,
-    /// One file of it instead of the folder; such a file never changes in a running pod.
+    /// Mounts this file of the volume instead of the whole folder. Such a file is not updated in a
+    /// running pod.
     sub_path: Option<String>,
 }
 
-/// Every volume of the pod.
+/// Returns all volumes of the pod.
 pub fn volumes(module: &Module) -> Vec<Volume> {
-    of_migration(module).into_iter().chain(of_service(module)).map(|mounted| mounted.volume).collect()
+    migration_volumes(module)
+        .into_iter()
+        .chain(module_only_volumes(module))
+        .map(|mounted| mounted.volume)
+        .collect()
 }
 
-/// What migrations read.
-pub fn mounts_of_migration(module: &Module) -> Vec<VolumeMount> {
-    of_migration(module).into_iter().map(mount).collect()
+/// Returns the mounts of the init container, which runs the migrations.
+pub fn migration_mounts(module: &Module) -> Vec<VolumeMount> {
+    migration_volumes(module).into_iter().map(mount).collect()
 }
 
-/// What the module reads.
-pub fn mounts(module: &Module) -> Vec<VolumeMount> {
-    of_migration(module).into_iter().chain(of_service(module)).map(mount).collect()
+/// Returns the mounts of the module's container.
+pub fn module_mounts(module: &Module) -> Vec<VolumeMount> {
+    migration_volumes(module).into_iter().chain(module_only_volumes(module)).map(mount).collect()
 }
 
-fn mount(mounted: Mounted) -> VolumeMount {
+fn mount(mounted: MountedVolume) -> VolumeMount {
     VolumeMount {
         name: mounted.volume.name,
         mount_path: mounted.path,
@@ -53,20 +58,20 @@ fn mount(mounted: Mounted) -> VolumeMount {
     }
 }
 
-fn of_migration(module: &Module) -> Vec<Mounted> {
+fn migration_volumes(module: &Module) -> Vec<MountedVolume> {
     let config = ConfigMapVolumeSource { name: module.name.to_string(), ..Default::default() };
     let database = SecretVolumeSource {
         secret_name: Some(module.name.to_string()),
-        default_mode: Some(MODE),
+        default_mode: Some(FILE_MODE),
         ..Default::default()
     };
     vec![
-        Mounted {
+        MountedVolume {
             volume: Volume { name: "config".to_owned(), config_map: Some(config), ..Default::default() },
             path: MODULE_FILE.to_owned(),
-            sub_path: Some(config_map::FILE.to_owned()),
+            sub_path: Some(config_map::CONFIG_KEY.to_owned()),
         },
-        Mounted {
+        MountedVolume {
             volume: Volume { name: "database".to_owned(), secret: Some(database), ..Default::default() },
             path: DATABASE_URL_FILE.trim_end_matches("/url").to_owned(),
             sub_path: None,
@@ -74,28 +79,31 @@ fn of_migration(module: &Module) -> Vec<Mounted> {
     ]
 }
 
-fn of_service(module: &Module) -> impl Iterator<Item = Mounted> + use<> {
-    [("secrets", SECRETS_FOLDER, secrets(module)), ("tokens", TOKENS_FOLDER, tokens(module))]
-        .into_iter()
-        .filter(|(_, _, sources)| !sources.is_empty())
-        .map(|(name, path, sources)| Mounted {
-            volume: projected(name, sources),
-            path: path.to_owned(),
-            sub_path: None,
-        })
+fn module_only_volumes(module: &Module) -> impl Iterator<Item = MountedVolume> + use<> {
+    [
+        ("secrets", SECRETS_FOLDER, secret_projections(module)),
+        ("tokens", TOKENS_FOLDER, token_projections(module)),
+    ]
+    .into_iter()
+    .filter(|(_, _, sources)| !sources.is_empty())
+    .map(|(name, path, sources)| MountedVolume {
+        volume: projected_volume(name, sources),
+        path: path.to_owned(),
+        sub_path: None,
+    })
 }
 
-fn projected(name: &str, sources: Vec<VolumeProjection>) -> Volume {
+fn projected_volume(name: &str, sources: Vec<VolumeProjection>) -> Volume {
     Volume {
         name: name.to_owned(),
-        projected: Some(ProjectedVolumeSource { default_mode: Some(MODE), sources: Some(sources) }),
+        projected: Some(ProjectedVolumeSource { default_mode: Some(FILE_MODE), sources: Some(sources) }),
         ..Default::default()
     }
 }
 
-/// The keys that the module reads, and no others. Not optional: a Secret that is deleted stays in the
-/// pods that run.
-fn secrets(module: &Module) -> Vec<VolumeProjection> {
+/// Projects only the keys that the module reads. The projection is not optional, so that running pods
+/// keep the files if the Secret is deleted.
+fn secret_projections(module: &Module) -> Vec<VolumeProjection> {
     let mut keys: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for secret in module.configuration.secrets() {
         keys.entry(secret.name.clone()).or_default().extend(secret.keys());
@@ -117,11 +125,12 @@ fn secrets(module: &Module) -> Vec<VolumeProjection> {
         .collect()
 }
 
-fn tokens(module: &Module) -> Vec<VolumeProjection> {
+/// One token for each sibling that the module uses, with that sibling's URL as its audience.
+fn token_projections(module: &Module) -> Vec<VolumeProjection> {
     let token = |(sibling, url): (&_, &_)| VolumeProjection {
         service_account_token: Some(ServiceAccountTokenProjection {
             audience: Some(audience(url)),
-            expiration_seconds: Some(TOKEN_SECONDS),
+            expiration_seconds: Some(TOKEN_LIFETIME_SECONDS),
             path: ToString::to_string(sibling),
         }),
         ..Default::default()

@@ -9,8 +9,8 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use crate::desired::labels;
 use crate::tenant::Town;
 
-/// What a container gets that names nothing: little, so that it cannot take the town's quota whole,
-/// and something, since the quota would otherwise refuse it.
+/// Default requests and limits for a container that sets none. The values are low, so that the
+/// container does not use up the town's quota; without any, the quota would refuse its pod.
 pub fn build(town: &Town) -> LimitRange {
     LimitRange {
         metadata: labels::town_meta(town, "rathaus"),

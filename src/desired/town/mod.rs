@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! What a town gets: its namespace, who may do what in it, how much, and walls.
+//! The objects of a town: its namespace, RoleBindings, network policies, quota and default limits.
 
 mod limit_range;
 mod namespace;
@@ -17,7 +17,7 @@ use super::object::Object;
 use crate::settings::Settings;
 use crate::tenant::Town;
 
-/// Everything that should exist for a town.
+/// All objects that should exist for a town.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     namespace: Namespace,
@@ -29,12 +29,12 @@ pub struct Plan {
     limits: LimitRange,
 }
 
-/// Plans a town.
+/// Builds the objects of a town.
 pub fn plan(town: &Town, settings: &Settings) -> Plan {
     Plan {
         namespace: namespace::build(town),
-        operator: role_binding::operator(town, &settings.operator),
-        administrators: role_binding::administrators(town),
+        operator: role_binding::for_operator(town, &settings.operator),
+        administrators: role_binding::for_administrators(town),
         default_deny: network_policy::default_deny(town),
         dns: network_policy::dns(town, &settings.dns),
         quota: resource_quota::build(town),
@@ -42,21 +42,25 @@ pub fn plan(town: &Town, settings: &Settings) -> Plan {
     }
 }
 
-/// The objects of a plan in the order in which they are written, by the condition that they make true.
+/// The objects of a plan in the order in which they are written, grouped by the condition that they
+/// make true.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Waves {
-    /// `NamespaceReady`: everything else lies in it.
+    /// For `NamespaceReady`: the Namespace, which contains everything else.
     pub namespace: Object,
-    /// `AccessReady`, first: without it the operator may not even look into the namespace.
+    /// For `AccessReady`: the RoleBinding of the operator. It comes first, since the operator cannot
+    /// read the namespace without it.
     pub operator: Object,
-    /// `AccessReady`.
+    /// For `AccessReady`: the RoleBinding of the administrators.
     pub administrators: Object,
-    /// `Isolated`: walls before anybody can run anything, the quota last so that it counts all.
+    /// For `Isolated`: network policies, default limits and quota. They exist before the first pod can
+    /// run; the quota is last.
     pub isolation: Vec<Object>,
 }
 
 impl Plan {
-    /// The order of writes. Taken apart without `..`: what is planned and not written does not compile.
+    /// Returns the objects in the order in which they are written. The destructuring has no `..`, so
+    /// that an object that is planned but not written is a compile error.
     pub fn into_waves(self) -> Waves {
         let Self { namespace, operator, administrators, default_deny, dns, quota, limits } = self;
         Waves {

@@ -7,14 +7,14 @@ use kube::api::ObjectMeta;
 use crate::desired::labels;
 use crate::tenant::Town;
 
-/// Version of the Pod Security Standards (Kubernetes) that is enforced; pinned, so that an upgrade of
-/// the cluster does not change what runs.
+/// Enforced version of the Pod Security Standards of Kubernetes. It is pinned, so that an upgrade of the
+/// cluster does not change which pods are admitted.
 const POD_SECURITY_VERSION: &str = "v1.35";
 
-/// The town's namespace. It has no owner reference: deleting the Municipality's CRD by accident must
-/// not take the town's objects along.
+/// The town's namespace. It has no owner reference, since an accidental deletion of the Municipality
+/// CRD must not delete the objects of all towns.
 pub fn build(town: &Town) -> Namespace {
-    let mut labels = labels::of_town(town);
+    let mut labels = labels::for_town(town);
     for mode in ["enforce", "audit", "warn"] {
         labels.insert(format!("pod-security.kubernetes.io/{mode}"), "restricted".to_owned());
         labels.insert(format!("pod-security.kubernetes.io/{mode}-version"), POD_SECURITY_VERSION.to_owned());

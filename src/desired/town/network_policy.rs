@@ -13,21 +13,21 @@ use crate::tenant::Town;
 
 const DNS_PORT: i32 = 53;
 
-/// No pod of the town speaks or listens to anybody, unless another policy allows it.
+/// Denies all traffic from and to the town's pods that no other policy allows.
 pub fn default_deny(town: &Town) -> NetworkPolicy {
     NetworkPolicy {
         metadata: labels::town_meta(town, "rathaus-default-deny"),
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(LabelSelector::default()),
             policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
-            // Empty and not absent: what is absent could be added by hand and would not be drift.
+            // The lists are empty and not absent, so that a rule that someone adds counts as drift.
             ingress: Some(vec![]),
             egress: Some(vec![]),
         }),
     }
 }
 
-/// Every pod of the town may ask the cluster's name service.
+/// Allows DNS queries from all pods of the town to the cluster's DNS service.
 pub fn dns(town: &Town, dns: &Dns) -> NetworkPolicy {
     let port = |protocol: &str| NetworkPolicyPort {
         port: Some(IntOrString::Int(DNS_PORT)),

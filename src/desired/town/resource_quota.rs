@@ -7,8 +7,8 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use crate::desired::labels;
 use crate::tenant::Town;
 
-/// Objects of each kind that a town may have, whoever makes them; far above what the modules need,
-/// and a bound on what can fill the cluster's store.
+/// Upper limit for the number of objects in a town's namespace, regardless of who creates them. The
+/// limits are far above what the modules need, and keep a town from filling the cluster's etcd.
 const OBJECT_COUNTS: [(&str, &str); 5] = [
     ("pods", "100"),
     ("services", "64"),
@@ -17,11 +17,10 @@ const OBJECT_COUNTS: [(&str, &str); 5] = [
     ("persistentvolumeclaims", "64"),
 ];
 
-/// The two Service types that would open a way past the Gateway.
-const NEVER: [&str; 2] = ["services.nodeports", "services.loadbalancers"];
+/// The Service types that would be reachable from outside without the Gateway.
+const FORBIDDEN_SERVICE_TYPES: [&str; 2] = ["services.nodeports", "services.loadbalancers"];
 
-/// What all modules of the town may use together. How many there may be is judged in
-/// [`crate::tenant`].
+/// Upper bounds for all pods of the town together. The number of modules is limited in [`crate::tenant`].
 pub fn build(town: &Town) -> ResourceQuota {
     let quota = &town.quota;
     let amounts = [
@@ -33,7 +32,7 @@ pub fn build(town: &Town) -> ResourceQuota {
     let hard = amounts
         .into_iter()
         .chain(OBJECT_COUNTS)
-        .chain(NEVER.map(|name| (name, "0")))
+        .chain(FORBIDDEN_SERVICE_TYPES.map(|name| (name, "0")))
         .map(|(name, amount)| (name.to_owned(), Quantity(amount.to_owned())))
         .collect();
     ResourceQuota {

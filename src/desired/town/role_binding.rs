@@ -7,23 +7,23 @@ use crate::desired::labels;
 use crate::settings;
 use crate::tenant::{Administrator, Town};
 
-const RBAC: &str = "rbac.authorization.k8s.io";
+const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
 
-/// The operator's rights, in this namespace alone.
-pub fn operator(town: &Town, operator: &settings::Operator) -> RoleBinding {
+/// Grants the operator its rights in this namespace only.
+pub fn for_operator(town: &Town, operator: &settings::Operator) -> RoleBinding {
     let subject = service_account(&operator.namespace, &operator.service_account);
     binding(town, "rathaus-operator", "rathaus-tenant-operator", vec![subject])
 }
 
-/// The town's administrators: they write ServiceModules and read the rest.
-pub fn administrators(town: &Town) -> RoleBinding {
-    let subjects = town.administrators.iter().map(subject).collect();
+/// Grants the town's administrators to write ServiceModules and to read the other objects.
+pub fn for_administrators(town: &Town) -> RoleBinding {
+    let subjects = town.administrators.iter().map(to_subject).collect();
     binding(town, "rathaus-administrators", "rathaus-municipal-admin", subjects)
 }
 
-fn subject(administrator: &Administrator) -> Subject {
+fn to_subject(administrator: &Administrator) -> Subject {
     let named = |kind: &str, name: &str| Subject {
-        api_group: Some(RBAC.to_owned()),
+        api_group: Some(RBAC_GROUP.to_owned()),
         kind: kind.to_owned(),
         name: name.to_owned(),
         namespace: None,
@@ -48,11 +48,11 @@ fn binding(town: &Town, name: &str, cluster_role: &str, subjects: Vec<Subject>) 
     RoleBinding {
         metadata: labels::town_meta(town, name),
         role_ref: RoleRef {
-            api_group: RBAC.to_owned(),
+            api_group: RBAC_GROUP.to_owned(),
             kind: "ClusterRole".to_owned(),
             name: cluster_role.to_owned(),
         },
-        // Empty and not absent: what is absent could be added by hand and would not be drift.
+        // The list is empty and not absent, so that a subject that someone adds counts as drift.
         subjects: Some(subjects),
     }
 }
