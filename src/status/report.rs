@@ -5,7 +5,7 @@ use crate::api::conditions::READY;
 use crate::cluster;
 use crate::tenant::{Cause, Rejection};
 
-/// The outcome of a step or of a whole reconcile. Waiting is an outcome of its own and not a failure.
+/// The outcome of a step or of a whole reconcile. Waiting is a separate outcome and not a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome {
     /// Everything is as desired.

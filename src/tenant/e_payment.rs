@@ -291,7 +291,7 @@ fn check_clients_distinct(clients: &[Client]) -> Result<(), Rejection> {
         let collides = |other: &&Client| other.name == client.name || other.proof == client.proof;
         if let Some(other) = clients[..index].iter().find(collides) {
             let problem = format!(
-                "and clients[{}] have the same name, secret or module, so that they could not be told apart; give each one its own",
+                "and clients[{}] have the same name, secret or module, so that they could not be told apart; give each client different ones",
                 other.name
             );
             return Err(malformed(format!("clients[{}]", client.name), problem));
