@@ -52,18 +52,18 @@ impl DeskUser {
 pub enum AccessDenied {
     /// There is no session; the browser is redirected to the login.
     LoginRequired,
-    /// The program's token was not accepted.
-    InvalidToken(Problem),
+    /// The program sent no valid token with the clerks' role, or the token could not be verified.
+    ProgramDenied(Problem),
 }
 
 impl IntoResponse for AccessDenied {
     fn into_response(self) -> Response {
         match self {
             Self::LoginRequired => Redirect::to(DESK_PATH).into_response(),
-            Self::InvalidToken(problem) if problem.status() == StatusCode::UNAUTHORIZED => {
+            Self::ProgramDenied(problem) if problem.status() == StatusCode::UNAUTHORIZED => {
                 ([(header::WWW_AUTHENTICATE, "Bearer")], problem).into_response()
             }
-            Self::InvalidToken(problem) => problem.into_response(),
+            Self::ProgramDenied(problem) => problem.into_response(),
         }
     }
 }
@@ -82,7 +82,7 @@ impl Desk {
         match headers.get(header::AUTHORIZATION) {
             Some(credentials) => {
                 let program = self.authenticate_program(credentials).await;
-                program.map(DeskUser::Program).map_err(AccessDenied::InvalidToken)
+                program.map(DeskUser::Program).map_err(AccessDenied::ProgramDenied)
             }
             None => self.session(headers).map(DeskUser::Clerk).ok_or(AccessDenied::LoginRequired),
         }

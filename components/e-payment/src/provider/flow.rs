@@ -15,7 +15,7 @@ use crate::transaction::{AtProvider, Decision, Transaction};
 /// Time between the start of a payment and its first lookup.
 const FIRST_LOOKUP_DELAY: Duration = Duration::from_secs(5);
 /// Time until a start that failed, or whose pod was killed, is repeated. It is longer than a start may take,
-/// because of two starts at the same time the provider may refuse one.
+/// since the provider may refuse one of two concurrent starts.
 pub(super) const START_RETRY_DELAY: Duration = Duration::from_secs(30);
 
 /// Starts a transaction at the provider, unless this was tried before: then either it succeeded, or the
