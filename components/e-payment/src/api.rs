@@ -96,7 +96,7 @@ pub async fn create(
     };
     let transaction = store::create(&app.pool, new).await?;
     tracing::info!(transaction = transaction.id, originator = pair.originator, "asked for");
-    let transaction = provider::begin(&app, transaction).await?;
+    let transaction = provider::start_once(&app, transaction).await?;
     Ok(Json(transaction.when_created().answer(app.public_url())?))
 }
 
@@ -167,7 +167,7 @@ pub async fn status(
     if receipt::is_used_up(&app.pool, &end_point.id, &end_point.receipts).await? {
         return Err(store::used_up(&end_point.id));
     }
-    app.provider.check(&pair).await?;
+    app.provider.check_availability(&pair).await?;
     Ok(Json(Payable { status: "OK" }))
 }
 

@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::auth::Clients;
 use crate::problem::Problem;
-use crate::provider::Guard;
+use crate::provider::ResilientProvider;
 use crate::store::{self, Source};
 use crate::transaction::{Decision, Status, Transaction};
 
@@ -29,7 +29,7 @@ pub struct App {
     /// Who may call.
     pub clients: Arc<Clients>,
     /// Who moves the money.
-    pub provider: Arc<Guard>,
+    pub provider: Arc<ResilientProvider>,
     /// Its database.
     pub pool: PgPool,
     /// What it counts.

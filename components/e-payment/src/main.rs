@@ -36,7 +36,7 @@ use rathaus_kit::{Args, Command, Module, Place, Secrets, web};
 use app::{App, Metrics};
 use auth::Clients;
 use book_metrics::BookMetrics;
-use provider::Guard;
+use provider::ResilientProvider;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
 
@@ -68,7 +68,7 @@ async fn run(args: &Args<cli::Command>) -> anyhow::Result<()> {
         return cli::run(command, &pool, &config.municipality, &block).await;
     }
     let secrets = Secrets::below(&args.config_dir);
-    let provider = Guard::new(provider::chosen(&config, &block, &secrets)?);
+    let provider = ResilientProvider::new(provider::from_config(&config, &block, &secrets)?);
     let clients = Clients::new(&config, &block.clients, secrets)?;
     let (metrics, books) = (Metrics::default(), BookMetrics::default());
     let mut registry = metrics.register();

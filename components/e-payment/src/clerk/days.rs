@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! The first page: the days, or how to log in.
+//! The start page of the desk: the list of days for clerks, the login link for everybody else.
 
 use std::sync::Arc;
 
@@ -17,8 +17,8 @@ use super::login::Session;
 use crate::pay_page::grouped;
 use crate::settlement::{self, DaySummary};
 
-/// How many days are shown.
-const DAYS: u16 = 31;
+/// The most days that the page lists.
+const MAX_DAYS: u16 = 31;
 
 #[derive(Template)]
 #[template(path = "clerk/login.html")]
@@ -31,19 +31,20 @@ struct LoginPage<'a> {
 struct DaysPage<'a> {
     config: &'a ModuleConfig,
     session: &'a Session,
-    days: Vec<Day>,
+    days: Vec<DayRow>,
 }
 
-struct Day {
-    /// As in the address of its files.
+struct DayRow {
+    /// ISO 8601 date, as in the URLs of the day's files.
     iso: String,
+    /// Date as Germans write it, such as 01.03.2026.
     german: String,
     payments: i64,
     amount: String,
     booked: i64,
 }
 
-impl From<DaySummary> for Day {
+impl From<DaySummary> for DayRow {
     fn from(summary: DaySummary) -> Self {
         let DaySummary { day, payments, amount, booked } = summary;
         let german = day.strftime("%d.%m.%Y").to_string();
@@ -51,19 +52,19 @@ impl From<DaySummary> for Day {
     }
 }
 
-/// The latest days on which something was paid.
+/// Lists the latest days on which something was paid, or shows the login page without a session.
 pub async fn list(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
     let Some(session) = desk.session(&headers) else {
         return web::page(StatusCode::OK, &LoginPage { config: &desk.config }, "");
     };
-    match settlement::days(&desk.pool, DAYS).await {
+    match settlement::days(&desk.pool, MAX_DAYS).await {
         Ok(days) => {
-            let days = days.into_iter().map(Day::from).collect();
+            let days = days.into_iter().map(DayRow::from).collect();
             web::page(StatusCode::OK, &DaysPage { config: &desk.config, session: &session, days }, "")
         }
         Err(error) => {
-            tracing::error!(%error, "days");
-            desk.unavailable()
+            tracing::error!(%error, "the days cannot be listed");
+            desk.unavailable_page()
         }
     }
 }

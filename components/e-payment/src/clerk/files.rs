@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! A day's settlement to fetch, and the treasury's confirmation to hand in.
+//! Downloads of a day's settlement, and uploads of the treasury's booking confirmation.
 
 use std::sync::Arc;
 
@@ -18,56 +18,57 @@ use rathaus_contract::ModuleConfig;
 use rathaus_kit::web;
 
 use super::Desk;
-use super::login::{Caller, Session, forged};
+use super::login::{DeskUser, Session, reject_foreign_form};
 use crate::confirmation::{self, Report};
 use crate::problem::{Code, Problem};
 use crate::settlement::{self, Format};
 
-/// `2026-03-01.csv` or `2026-03-01.jsonl`.
-fn named(file: &str) -> Option<(Date, Format, &'static str)> {
-    let (day, format, kind) = match file.rsplit_once('.')? {
+/// Parses a file name such as `2026-03-01.csv` or `2026-03-01.jsonl` into day, format and media type.
+fn parse_file_name(file: &str) -> Option<(Date, Format, &'static str)> {
+    let (day, format, media_type) = match file.rsplit_once('.')? {
         (day, "csv") => (day, Format::Csv, "text/csv; charset=utf-8"),
         (day, "jsonl") => (day, Format::JsonLines, "application/jsonl"),
         _ => return None,
     };
-    // Only as it is written here: what is shorter or longer names no file.
+    // The parser accepts other notations too, which are not names of files.
     let date: Date = day.parse().ok()?;
-    (date.to_string() == day).then_some((date, format, kind))
+    (date.to_string() == day).then_some((date, format, media_type))
 }
 
-/// The settlement of a day.
+/// Downloads the settlement of a day.
 pub async fn download(
     State(desk): State<Arc<Desk>>,
     headers: HeaderMap,
     Path(file): Path<String>,
 ) -> Response {
-    let caller = match desk.caller(&headers).await {
-        Ok(caller) => caller,
-        Err(refused) => return refused.into_response(),
+    let user = match desk.authenticate(&headers).await {
+        Ok(user) => user,
+        Err(denied) => return denied.into_response(),
     };
-    let Some((day, format, kind)) = named(&file) else {
+    let Some((day, format, media_type)) = parse_file_name(&file) else {
         let detail = "the files are DAY.csv and DAY.jsonl, such as 2026-03-01.csv";
-        return told(&desk, &caller, StatusCode::NOT_FOUND, "Keine solche Datei", detail);
+        return error_response(&desk, &user, StatusCode::NOT_FOUND, "Keine solche Datei", detail);
     };
     match settlement::export(&desk.pool, &desk.config.municipality, day, format).await {
         Ok(content) => {
-            let name = format!("attachment; filename=\"{}-{file}\"", desk.config.municipality.name);
-            let headers = [(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, name)];
+            let disposition = format!("attachment; filename=\"{}-{file}\"", desk.config.municipality.name);
+            let headers =
+                [(header::CONTENT_TYPE, media_type.to_owned()), (header::CONTENT_DISPOSITION, disposition)];
             (headers, content).into_response()
         }
         Err(error) => {
-            tracing::error!(error = format!("{error:#}"), %day, "settlement");
+            tracing::error!(error = format!("{error:#}"), %day, "the settlement cannot be exported");
             let detail = error.to_string();
-            told(&desk, &caller, StatusCode::SERVICE_UNAVAILABLE, "Kein Tagesabschluss", &detail)
+            error_response(&desk, &user, StatusCode::SERVICE_UNAVAILABLE, "Kein Tagesabschluss", &detail)
         }
     }
 }
 
-/// People get a page, programs a problem.
-fn told(desk: &Desk, caller: &Caller, status: StatusCode, title: &str, detail: &str) -> Response {
-    match caller {
-        Caller::Clerk(_) => desk.told(status, title, detail),
-        Caller::Program(_) => Problem::new(Code::Unspecified, detail).with_status(status).into_response(),
+/// Clerks get an HTML page with `title`, programs get problem details (RFC 9457).
+fn error_response(desk: &Desk, user: &DeskUser, status: StatusCode, title: &str, detail: &str) -> Response {
+    match user {
+        DeskUser::Clerk(_) => desk.error_page(status, title, detail),
+        DeskUser::Program(_) => Problem::new(Code::Unspecified, detail).with_status(status).into_response(),
     }
 }
 
@@ -79,49 +80,50 @@ struct ReportPage<'a> {
     report: &'a Report,
 }
 
-/// The treasury's confirmation: form data (RFC 7578) with the file as `datei`, and from people the
-/// session's `token`.
+/// Imports the treasury's confirmation: form data (RFC 7578) with the file in the field `datei`, and with the
+/// session's token in the field `token` if a clerk uploads it.
 pub async fn upload(
     State(desk): State<Arc<Desk>>,
     headers: HeaderMap,
     form: Result<Multipart, MultipartRejection>,
 ) -> Response {
-    let caller = match desk.caller(&headers).await {
-        Ok(caller) => caller,
-        Err(refused) => return refused.into_response(),
+    let user = match desk.authenticate(&headers).await {
+        Ok(user) => user,
+        Err(denied) => return denied.into_response(),
     };
     let unreadable = |error: &anyhow::Error| {
-        told(&desk, &caller, StatusCode::BAD_REQUEST, "Datei nicht lesbar", &format!("{error:#}"))
+        error_response(&desk, &user, StatusCode::BAD_REQUEST, "Datei nicht lesbar", &format!("{error:#}"))
     };
     let form = match form.context("send the file as form data, in the field datei") {
         Ok(form) => form,
         Err(error) => return unreadable(&error),
     };
-    let Form { token, file } = match read(form).await {
+    let UploadForm { token, file } = match read_form(form).await {
         Ok(form) => form,
         Err(error) => return unreadable(&error),
     };
-    if let Caller::Clerk(session) = &caller
+    if let DeskUser::Clerk(session) = &user
         && session.token != token
     {
-        return forged(&desk);
+        return reject_foreign_form(&desk);
     }
-    match confirmation::import(&desk.pool, &file[..], &caller.who()).await {
-        Ok(report) => shown(&desk, &caller, &report),
-        Err(wrong @ confirmation::Error::NotAConfirmation(_)) => unreadable(&wrong.into()),
+    match confirmation::import(&desk.pool, &file[..], &user.audit_name()).await {
+        Ok(report) => report_response(&desk, &user, &report),
+        Err(error @ confirmation::Error::NotAConfirmation(_)) => unreadable(&error.into()),
         Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "confirmation");
-            told(&desk, &caller, StatusCode::SERVICE_UNAVAILABLE, "Nichts übernommen", &error.to_string())
+            tracing::error!(error = format!("{error:#}"), "the confirmation cannot be imported");
+            let detail = error.to_string();
+            error_response(&desk, &user, StatusCode::SERVICE_UNAVAILABLE, "Nichts übernommen", &detail)
         }
     }
 }
 
-struct Form {
+struct UploadForm {
     token: String,
     file: Bytes,
 }
 
-async fn read(mut form: Multipart) -> anyhow::Result<Form> {
+async fn read_form(mut form: Multipart) -> anyhow::Result<UploadForm> {
     let (mut token, mut file) = (String::new(), None);
     while let Some(field) = form.next_field().await? {
         match field.name() {
@@ -130,15 +132,16 @@ async fn read(mut form: Multipart) -> anyhow::Result<Form> {
             _ => {}
         }
     }
-    Ok(Form { token, file: file.context("the field datei is missing")? })
+    Ok(UploadForm { token, file: file.context("the field datei is missing")? })
 }
 
-fn shown(desk: &Desk, caller: &Caller, report: &Report) -> Response {
-    match caller {
-        Caller::Clerk(session) => {
+/// Clerks get the report as an HTML page, programs as JSON.
+fn report_response(desk: &Desk, user: &DeskUser, report: &Report) -> Response {
+    match user {
+        DeskUser::Clerk(session) => {
             web::page(StatusCode::OK, &ReportPage { config: &desk.config, session, report }, "")
         }
-        Caller::Program(_) => Json(report).into_response(),
+        DeskUser::Program(_) => Json(report).into_response(),
     }
 }
 
@@ -147,11 +150,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_named_by_its_day_and_format_and_in_no_other_way() {
+    fn file_names_consist_of_day_and_format_in_one_notation_only() {
         let day = jiff::civil::date(2026, 3, 1);
-        assert_eq!(named("2026-03-01.csv").map(|(date, format, _)| (date, format)), Some((day, Format::Csv)));
         assert_eq!(
-            named("2026-03-01.jsonl").map(|(date, format, _)| (date, format)),
+            parse_file_name("2026-03-01.csv").map(|(date, format, _)| (date, format)),
+            Some((day, Format::Csv))
+        );
+        assert_eq!(
+            parse_file_name("2026-03-01.jsonl").map(|(date, format, _)| (date, format)),
             Some((day, Format::JsonLines))
         );
         for file in [
@@ -162,7 +168,7 @@ mod tests {
             "2026-03-01T10:00:00.csv",
             "../x.csv",
         ] {
-            assert!(named(file).is_none(), "{file}");
+            assert!(parse_file_name(file).is_none(), "{file}");
         }
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Who is at the desk: people by a session in a cookie, programs by a token of the issuer.
+//! Authentication at the desk: clerks have a session in a cookie, programs send a token of the issuer.
 
 use std::sync::Arc;
 
@@ -14,32 +14,32 @@ use rathaus_kit::oidc::{Error, Person, Returned};
 use rathaus_kit::seal;
 use serde::{Deserialize, Serialize};
 
-use super::{Desk, LOGIN, SESSION, START};
+use super::{DESK_PATH, Desk, LOGIN, SESSION};
 use crate::problem::{Code, Problem};
 
-/// A person who has logged in.
+/// The session of a clerk who has logged in.
 #[derive(Serialize, Deserialize)]
 pub struct Session {
-    /// As people call it.
+    /// Display name.
     pub name: String,
-    /// Who it is, at the issuer.
+    /// Unique id at the issuer (claim `sub`).
     pub subject: String,
-    /// Every form of this session brings it: a page of another module of the town, which is of the same
-    /// site, does not know it.
+    /// Token against cross-site request forgery: every form of the desk sends it. `SameSite` cookies are not
+    /// enough, since the town's other modules may belong to the same site.
     pub token: String,
 }
 
-/// Who asks for something.
-pub enum Caller {
-    /// A person, by the session.
+/// The authenticated sender of a request to the desk.
+pub enum DeskUser {
+    /// A person with a session.
     Clerk(Session),
-    /// The treasury's software, by a token.
+    /// The treasury's software, with a token of the issuer.
     Program(Person),
 }
 
-impl Caller {
-    /// As it is kept with what was done: the name may change, the subject does not.
-    pub fn who(&self) -> String {
+impl DeskUser {
+    /// How the user is recorded with imported bookings. It includes the subject, since names may change.
+    pub fn audit_name(&self) -> String {
         match self {
             Self::Clerk(Session { name, subject, .. }) | Self::Program(Person { name, subject, .. }) => {
                 format!("{name} ({subject})")
@@ -48,51 +48,54 @@ impl Caller {
     }
 }
 
-/// Why somebody does not get something.
-pub enum Refused {
-    /// People log in first.
-    LoginFirst,
-    /// Programs are told.
-    Told(Problem),
+/// Why a request to the desk was denied.
+pub enum AccessDenied {
+    /// There is no session; the browser is redirected to the login.
+    LoginRequired,
+    /// The program sent no valid token with the clerks' role, or the token could not be verified.
+    ProgramDenied(Problem),
 }
 
-impl IntoResponse for Refused {
+impl IntoResponse for AccessDenied {
     fn into_response(self) -> Response {
         match self {
-            Self::LoginFirst => Redirect::to(START).into_response(),
-            Self::Told(problem) if problem.status() == StatusCode::UNAUTHORIZED => {
+            Self::LoginRequired => Redirect::to(DESK_PATH).into_response(),
+            Self::ProgramDenied(problem) if problem.status() == StatusCode::UNAUTHORIZED => {
                 ([(header::WWW_AUTHENTICATE, "Bearer")], problem).into_response()
             }
-            Self::Told(problem) => problem.into_response(),
+            Self::ProgramDenied(problem) => problem.into_response(),
         }
     }
 }
 
 impl Desk {
-    /// The session that the browser brings, if it is one and not over.
+    /// The session in the request's cookie, if it is valid and not expired.
     pub fn session(&self, headers: &HeaderMap) -> Option<Session> {
         self.seal(SESSION, &self.secret().ok()?).ok()?.open(headers)
     }
 
-    /// Who brings these headers.
-    pub async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Refused> {
+    /// Authenticates a request by its `Authorization` header if it has one, else by its session cookie.
+    ///
+    /// # Errors
+    /// Fails if there is neither a valid session nor a valid token with the clerks' role.
+    pub async fn authenticate(&self, headers: &HeaderMap) -> Result<DeskUser, AccessDenied> {
         match headers.get(header::AUTHORIZATION) {
             Some(credentials) => {
-                let program = self.program(credentials).await;
-                program.map(Caller::Program).map_err(Refused::Told)
+                let program = self.authenticate_program(credentials).await;
+                program.map(DeskUser::Program).map_err(AccessDenied::ProgramDenied)
             }
-            None => self.session(headers).map(Caller::Clerk).ok_or(Refused::LoginFirst),
+            None => self.session(headers).map(DeskUser::Clerk).ok_or(AccessDenied::LoginRequired),
         }
     }
 
-    async fn program(&self, credentials: &HeaderValue) -> Result<Person, Problem> {
+    async fn authenticate_program(&self, credentials: &HeaderValue) -> Result<Person, Problem> {
         let token = credentials.to_str().ok().and_then(|text| text.split_once(' '));
         let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer")).map(|(_, token)| token);
         let token = token.ok_or_else(|| {
             Problem::unauthenticated("send `Authorization: Bearer` with a token of the issuer")
         })?;
         let person = self.issuer.verify(token.trim()).await.map_err(|error| {
-            tracing::warn!(%error, "a program's token");
+            tracing::warn!(%error, "the token of a program cannot be verified");
             match error {
                 Error::Away(_) => Problem::new(Code::Unspecified, "the issuer does not answer; try again")
                     .with_status(StatusCode::SERVICE_UNAVAILABLE),
@@ -104,63 +107,64 @@ impl Desk {
                 }
             }
         })?;
-        if self.is_clerk(&person) {
+        if self.has_clerk_role(&person) {
             return Ok(person);
         }
         let (claim, role) = (&self.clerks.role_claim, &self.clerks.role);
         Err(Problem::new(Code::Forbidden, format!("the token's claim {claim} does not have {role}")))
     }
 
-    fn is_clerk(&self, person: &Person) -> bool {
+    fn has_clerk_role(&self, person: &Person) -> bool {
         person.holds(&self.clerks.role_claim, &self.clerks.role)
     }
 }
 
-/// Leads to the issuer.
-pub async fn start(State(desk): State<Arc<Desk>>) -> Response {
-    let begun = async {
+/// Starts a login: redirects to the issuer and stores the pending login in a cookie.
+pub async fn start_login(State(desk): State<Arc<Desk>>) -> Response {
+    let started = async {
         let secret = desk.secret()?;
         let (url, pending) = desk.issuer.start().await?;
         anyhow::Ok((desk.seal(LOGIN, &secret)?.close(&pending)?, url))
     };
-    match begun.await {
+    match started.await {
         Ok((cookie, url)) => ([(header::SET_COOKIE, cookie)], Redirect::to(url.as_str())).into_response(),
-        Err(error) => cannot(&desk, &error),
+        Err(error) => login_unavailable(&desk, &error),
     }
 }
 
-/// Where the issuer leads back to.
-pub async fn finish(
+/// Handles the issuer's redirect back to the desk.
+pub async fn finish_login(
     State(desk): State<Arc<Desk>>,
     headers: HeaderMap,
     returned: Result<Query<Returned>, QueryRejection>,
 ) -> Response {
-    let done = finished(&desk, &headers, returned.ok()).await;
-    done.unwrap_or_else(|error| cannot(&desk, &error))
+    let finished = verify_login(&desk, &headers, returned.ok()).await;
+    finished.unwrap_or_else(|error| login_unavailable(&desk, &error))
 }
 
-async fn finished(
+/// Verifies a login that this browser started, and opens a session if the person has the clerks' role.
+async fn verify_login(
     desk: &Desk,
     headers: &HeaderMap,
     returned: Option<Query<Returned>>,
 ) -> anyhow::Result<Response> {
     let secret = desk.secret()?;
     let (Some(Query(returned)), Some(pending)) = (returned, desk.seal(LOGIN, &secret)?.open(headers)) else {
-        return Ok(failed(desk));
+        return Ok(login_failed_page(desk));
     };
     let person = match desk.issuer.finish(pending, returned, &secret).await {
         Ok(person) => person,
         Err(error @ Error::Refused(_)) => {
-            tracing::warn!(%error, "login");
-            return Ok(failed(desk));
+            tracing::warn!(%error, "a login failed");
+            return Ok(login_failed_page(desk));
         }
-        Err(away) => return Err(away.into()),
+        Err(error) => return Err(error.into()),
     };
-    if !desk.is_clerk(&person) {
-        tracing::warn!("login without the role");
+    if !desk.has_clerk_role(&person) {
+        tracing::warn!("a person without the clerks' role tried to log in");
         let text =
             "Ihr Konto gehört nicht zur Kasse. Wer in Ihrer Verwaltung Konten vergibt, kann das ändern.";
-        return Ok(desk.message(StatusCode::FORBIDDEN, "Kein Zugang", text));
+        return Ok(desk.message_page(StatusCode::FORBIDDEN, "Kein Zugang", text));
     }
     let Person { name, subject, .. } = person;
     let token = format!("{:032x}", rand::rng().random::<u128>());
@@ -168,41 +172,46 @@ async fn finished(
     let cookies =
         AppendHeaders([(header::SET_COOKIE, session), (header::SET_COOKIE, seal::forget(LOGIN.0)?)]);
     tracing::info!("a clerk logged in");
-    Ok((cookies, Redirect::to(START)).into_response())
+    Ok((cookies, Redirect::to(DESK_PATH)).into_response())
 }
 
-fn failed(desk: &Desk) -> Response {
+fn login_failed_page(desk: &Desk) -> Response {
     let text =
         "Die Anmeldung wurde abgebrochen oder hat zu lange gedauert. Bitte melden Sie sich noch einmal an.";
-    desk.message(StatusCode::BAD_REQUEST, "Anmeldung nicht gelungen", text)
+    desk.message_page(StatusCode::BAD_REQUEST, "Anmeldung nicht gelungen", text)
 }
 
-fn cannot(desk: &Desk, error: &anyhow::Error) -> Response {
-    tracing::error!(error = format!("{error:#}"), "login");
+/// Logs why nobody can log in at the moment, and answers with a page that says so.
+fn login_unavailable(desk: &Desk, error: &anyhow::Error) -> Response {
+    tracing::error!(error = format!("{error:#}"), "the login is unavailable");
     let text = "Der Anmeldedienst antwortet nicht. Bitte versuchen Sie es in einigen Minuten noch einmal.";
-    desk.message(StatusCode::SERVICE_UNAVAILABLE, "Anmeldung zurzeit nicht möglich", text)
+    desk.message_page(StatusCode::SERVICE_UNAVAILABLE, "Anmeldung zurzeit nicht möglich", text)
 }
 
-/// A form without anything but the session's token.
+/// The form that logs out; its only field is the session's token.
 #[derive(Deserialize)]
-pub struct Signed {
+pub struct LogoutForm {
     token: String,
 }
 
-/// Ends the session here. At the issuer it goes on: other services use it, too.
-pub async fn end(State(desk): State<Arc<Desk>>, headers: HeaderMap, Form(form): Form<Signed>) -> Response {
+/// Ends the session at the desk. The login at the issuer stays, since other services use it, too.
+pub async fn logout(
+    State(desk): State<Arc<Desk>>,
+    headers: HeaderMap,
+    Form(form): Form<LogoutForm>,
+) -> Response {
     match desk.session(&headers) {
-        Some(session) if session.token != form.token => forged(&desk),
+        Some(session) if session.token != form.token => reject_foreign_form(&desk),
         _ => match seal::forget(SESSION.0) {
-            Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(START)).into_response(),
-            Err(error) => cannot(&desk, &error.into()),
+            Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(DESK_PATH)).into_response(),
+            Err(error) => login_unavailable(&desk, &error.into()),
         },
     }
 }
 
-/// What another page made the browser send.
-pub fn forged(desk: &Desk) -> Response {
+/// Answers 403 to a form without the session's token, which another page made the browser send.
+pub fn reject_foreign_form(desk: &Desk) -> Response {
     let text =
         "Das Formular gehört nicht zu Ihrer Sitzung. Bitte beginnen Sie auf der Seite der Kasse von vorn.";
-    desk.message(StatusCode::FORBIDDEN, "Nicht ausgeführt", text)
+    desk.message_page(StatusCode::FORBIDDEN, "Nicht ausgeführt", text)
 }

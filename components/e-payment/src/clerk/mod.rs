@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! The desk of the treasury's people (Kasse): what was paid on which day, the settlement of a day as a
-//! file, and the confirmation of what was booked. People log in by OpenID Connect; the treasury's own
-//! software brings a token of the same issuer.
+//! The desk of the treasury's clerks (Kasse): what was paid on which day, the settlement of a day as a file,
+//! and the confirmation of what was booked. Clerks log in with OpenID Connect; the treasury's software sends
+//! a token of the same issuer.
 
 mod days;
 mod files;
@@ -22,15 +22,17 @@ use rathaus_kit::seal::Seal;
 use rathaus_kit::{Secrets, web};
 use sqlx::PgPool;
 
-/// Where people begin.
-const START: &str = "/kasse";
-/// Where the issuer sends browsers back to; it is registered there.
-const RETURN: &str = "/kasse/angemeldet";
+/// The desk's start page.
+const DESK_PATH: &str = "/kasse";
+/// The redirect URI of the login. It is registered at the issuer.
+const CALLBACK_PATH: &str = "/kasse/angemeldet";
 
+/// Name and lifetime of the cookie that holds the session.
 const SESSION: (&str, Duration) = ("__Host-kasse", Duration::from_secs(30 * 60));
+/// Name and lifetime of the cookie that holds a pending login.
 const LOGIN: (&str, Duration) = ("__Host-anmeldung", Duration::from_secs(10 * 60));
 
-/// What the desk works with.
+/// The state of the desk's request handlers.
 struct Desk {
     config: Arc<ModuleConfig>,
     clerks: Clerks,
@@ -39,29 +41,29 @@ struct Desk {
     pool: PgPool,
 }
 
-/// The desk's routes; none where the town has no clerks or state IT no issuer.
+/// The desk's routes. There are none if the town has configured no clerks or state IT no issuer.
 ///
 /// # Errors
-/// The authorities in `module.json` are not certificates.
+/// Fails if `authorities` in `module.json` is not a certificate bundle in PEM.
 pub fn routes(config: Arc<ModuleConfig>, secrets: Secrets, pool: PgPool) -> anyhow::Result<Router> {
     let clerks = config.e_payment.as_ref().and_then(|block| block.clerks.clone());
     let (Some(clerks), Some(issuer)) = (clerks, config.issuer.clone()) else { return Ok(Router::new()) };
     let http = rathaus_kit::http_client(config.authorities.as_deref())?.build()?;
-    let back = config.public_url.join(RETURN).context("publicUrl")?;
-    let issuer = Issuer::new(issuer, &clerks.client_id, back, http);
+    let redirect_url = config.public_url.join(CALLBACK_PATH).context("publicUrl")?;
+    let issuer = Issuer::new(issuer, &clerks.client_id, redirect_url, http);
     let desk = Desk { config, clerks, issuer, secrets, pool };
     Ok(Router::new()
-        .route(START, routing::get(days::list))
-        .route("/kasse/anmelden", routing::get(login::start))
-        .route(RETURN, routing::get(login::finish))
-        .route("/kasse/abmelden", routing::post(login::end))
+        .route(DESK_PATH, routing::get(days::list))
+        .route("/kasse/anmelden", routing::get(login::start_login))
+        .route(CALLBACK_PATH, routing::get(login::finish_login))
+        .route("/kasse/abmelden", routing::post(login::logout))
         .route("/kasse/tage/{file}", routing::get(files::download))
         .route("/kasse/buchungen", routing::post(files::upload))
         .with_state(Arc::new(desk)))
 }
 
 impl Desk {
-    /// The client's secret, as it is now.
+    /// Reads the OpenID client's secret at every use, so that rotating it needs no restart.
     fn secret(&self) -> anyhow::Result<String> {
         self.secrets.read(&self.clerks.secret, "client-secret")
     }
@@ -70,27 +72,29 @@ impl Desk {
         Ok(Seal::new(name, lifetime, secret, self.config.public_url.as_str())?)
     }
 
-    /// A page that says what is the matter and leads back to [`START`].
-    fn message(&self, status: StatusCode, title: &str, text: &str) -> Response {
-        web::page(status, &Message { config: &self.config, title, text, language: "de" }, "")
+    /// A page with a German message and a link to [`DESK_PATH`].
+    fn message_page(&self, status: StatusCode, title: &str, text: &str) -> Response {
+        web::page(status, &MessagePage { config: &self.config, title, text, language: "de" }, "")
     }
 
-    /// The same with what a program would be told, which is in English.
-    fn told(&self, status: StatusCode, title: &str, text: &str) -> Response {
-        web::page(status, &Message { config: &self.config, title, text, language: "en" }, "")
+    /// The same page with an English message, such as the detail that a program would get.
+    fn error_page(&self, status: StatusCode, title: &str, text: &str) -> Response {
+        web::page(status, &MessagePage { config: &self.config, title, text, language: "en" }, "")
     }
 
-    fn unavailable(&self) -> Response {
+    /// The page for a database that does not answer.
+    fn unavailable_page(&self) -> Response {
         let text = "Bitte versuchen Sie es in einigen Minuten noch einmal.";
-        self.message(StatusCode::SERVICE_UNAVAILABLE, "Zurzeit nicht erreichbar", text)
+        self.message_page(StatusCode::SERVICE_UNAVAILABLE, "Zurzeit nicht erreichbar", text)
     }
 }
 
 #[derive(askama::Template)]
 #[template(path = "clerk/message.html")]
-struct Message<'a> {
+struct MessagePage<'a> {
     config: &'a ModuleConfig,
     title: &'a str,
     text: &'a str,
+    /// Language of `text`, as in the HTML attribute `lang`.
     language: &'static str,
 }

@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! What is done with a provider's answers. Nothing here decides twice: the store does not let it.
+//! Starts payments at the provider, looks them up, and applies what the provider decides. Repetitions are
+//! safe: the store keeps only the first decision of a transaction.
 
 use std::time::Duration;
 
@@ -11,76 +12,87 @@ use crate::problem::Problem;
 use crate::store::{self, Source};
 use crate::transaction::{AtProvider, Decision, Transaction};
 
-/// How long a first look waits after the start.
-const FIRST_LOOK: Duration = Duration::from_secs(5);
-/// Until a start that failed, or whose pod was killed, is repeated. Longer than a start may take: where
-/// there are two at a time, one may be refused because of the other.
-pub(super) const RESTART: Duration = Duration::from_secs(30);
+/// Time between the start of a payment and its first lookup.
+const FIRST_LOOKUP_DELAY: Duration = Duration::from_secs(5);
+/// Time until a start that failed, or whose pod was killed, is repeated. It is longer than a start may take,
+/// since the provider may refuse one of two concurrent starts.
+pub(super) const START_RETRY_DELAY: Duration = Duration::from_secs(30);
 
-/// Tells the provider of a transaction that may have been made just now; gives back how it stands then.
-/// One that was there before, the provider was told of, or will be by the poller.
+/// Starts a transaction at the provider, unless this was tried before: then either it succeeded, or the
+/// poller repeats it. Returns the transaction's current state.
 ///
 /// # Errors
-/// The database does not answer.
-pub async fn begin(app: &App, transaction: Transaction) -> Result<Transaction, Problem> {
-    if app.pays_here() || !store::take_start(&app.pool, &transaction.id, RESTART).await? {
+/// Fails if the database does not answer.
+pub async fn start_once(app: &App, transaction: Transaction) -> Result<Transaction, Problem> {
+    if app.pays_here() || !store::take_start(&app.pool, &transaction.id, START_RETRY_DELAY).await? {
         return Ok(transaction);
     }
     start(app, transaction).await
 }
 
-/// Tells the provider of a transaction. Where it cannot be reached, the transaction stays as it is, and
-/// the poller tries again.
+/// Starts a transaction at the provider. If the provider cannot be reached, the transaction stays
+/// unchanged and the poller tries again.
 pub(super) async fn start(app: &App, transaction: Transaction) -> Result<Transaction, Problem> {
     let payment = Payment::try_from(&transaction)?;
     match app.provider.start(&payment).await {
-        Ok(Started::Here) => return Ok(transaction),
-        Ok(Started::There(at)) => store::started(&app.pool, &transaction.id, &at, FIRST_LOOK).await?,
+        Ok(Started::OwnPage) => return Ok(transaction),
+        Ok(Started::Redirect(at)) => {
+            store::started(&app.pool, &transaction.id, &at, FIRST_LOOKUP_DELAY).await?
+        }
         Err(Error::Refused { code, detail }) => {
             tracing::warn!(transaction = transaction.id, %code, "refused by the provider");
-            // A repetition may be refused because of the first try. Nobody was sent to the provider's
-            // page as long as none is known.
-            if newest(app, &transaction).await?.at_provider.is_none() {
-                settle(app, &transaction, &Decision::Failed(Some(format!("{code}: {detail}")))).await?;
+            // A repeated start may be refused because the first one succeeded. As long as no page of the
+            // provider is stored, no citizen was redirected there, and the payment has failed.
+            if reload(app, &transaction).await?.at_provider.is_none() {
+                let decision = Decision::Failed(Some(format!("{code}: {detail}")));
+                apply_decision(app, &transaction, &decision).await?;
             }
         }
         Err(error) => {
-            tell(&transaction, &error);
+            log_error(&transaction, &error);
             return Ok(transaction);
         }
     }
-    newest(app, &transaction).await
+    reload(app, &transaction).await
 }
 
-/// Asks the provider what became of a transaction that it knows, and decides it if it says so.
-pub(super) async fn follow(app: &App, transaction: &Transaction, at: &AtProvider) -> Result<(), Problem> {
+/// Looks up a transaction at the provider and applies the decision if there is one. Failed lookups are only
+/// logged, since the poller repeats them.
+pub(super) async fn look_up(app: &App, transaction: &Transaction, at: &AtProvider) -> Result<(), Problem> {
     let payment = Payment::try_from(transaction)?;
-    match app.provider.look(&payment, &at.reference).await {
-        Ok(Some(decision)) => settle(app, transaction, &decision).await,
+    match app.provider.look_up(&payment, &at.reference).await {
+        Ok(Some(decision)) => apply_decision(app, transaction, &decision).await,
         Ok(None) => Ok(()),
         Err(error) => {
-            tell(transaction, &error);
+            log_error(transaction, &error);
             Ok(())
         }
     }
 }
 
-/// Decides what the provider told.
-pub(super) async fn settle(app: &App, transaction: &Transaction, decision: &Decision) -> Result<(), Problem> {
+/// Stores a decision of the provider.
+pub(super) async fn apply_decision(
+    app: &App,
+    transaction: &Transaction,
+    decision: &Decision,
+) -> Result<(), Problem> {
     app.decide(transaction, decision, Source::Provider).await?;
     Ok(())
 }
 
-/// Logs what a provider answered instead of what it was asked for.
-pub(super) fn tell(transaction: &Transaction, error: &Error) {
+/// Logs why a call to the provider failed. The provider's reason for a refusal is left out, since it may
+/// repeat payer data.
+pub(super) fn log_error(transaction: &Transaction, error: &Error) {
     let transaction = &transaction.id;
     match error {
-        Error::Unavailable(told) => tracing::warn!(transaction, told, "the provider cannot be asked"),
+        Error::Unavailable(reason) => tracing::warn!(transaction, reason, "the provider is unavailable"),
         Error::Refused { code, .. } => tracing::warn!(transaction, %code, "refused by the provider"),
-        Error::Wrong(told) => tracing::error!(transaction, told, "the provider must be wrong; look at it"),
+        Error::Invalid(reason) => {
+            tracing::error!(transaction, reason, "the provider's message is invalid; investigate");
+        }
     }
 }
 
-async fn newest(app: &App, transaction: &Transaction) -> Result<Transaction, Problem> {
+async fn reload(app: &App, transaction: &Transaction) -> Result<Transaction, Problem> {
     Ok(store::find(&app.pool, &transaction.id).await?.unwrap_or_else(|| transaction.clone()))
 }

@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! GiroCheckout of S-Public Services. It knows no requestIds: a repeated start makes another payment
-//! there, of which nobody gets the page. So what is not paid counts only for the payment whose page
-//! the citizen got, and what is paid counts always.
+//! GiroCheckout of S-Public Services. Its API has no request ids: a repeated start creates a second payment
+//! there, whose page no citizen ever sees. Therefore a failure or cancellation counts only for the payment
+//! whose page the citizen got, while a successful payment always counts.
 
 use anyhow::ensure;
 use futures::FutureExt;
@@ -14,8 +14,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::giro_message::{self, Outcome};
-use super::http::{self, Http, secret};
-use super::{Error, Payment, Provider, PublicUrl, Started, below};
+use super::http::{self, HttpClient, secret_error};
+use super::{Error, Payment, Provider, PublicUrl, Started, join_path};
 use crate::problem::Code;
 use crate::store::Pair;
 use crate::transaction::{AtProvider, Decision, Status};
@@ -24,60 +24,60 @@ use crate::transaction::{AtProvider, Decision, Status};
 pub struct GiroCheckout {
     project: Project,
     public_url: PublicUrl,
-    http: Http,
+    http: HttpClient,
     secrets: Secrets,
 }
 
-/// `transaction/start`.
+/// The reply to `transaction/start`.
 #[derive(Deserialize)]
 struct StartReply {
     reference: String,
     redirect: String,
 }
 
-/// `transaction/status`.
+/// The reply to `transaction/status`. The fields are missing until the payment has an outcome.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct StatusReply {
-    amount: Option<Text>,
-    currency: Option<Text>,
-    result_payment: Option<Text>,
+    amount: Option<StringOrNumber>,
+    currency: Option<StringOrNumber>,
+    result_payment: Option<StringOrNumber>,
 }
 
-/// Every reply.
+/// The fields that every reply has: return code and message.
 #[derive(Deserialize)]
 struct Reply {
-    rc: Text,
+    rc: StringOrNumber,
     #[serde(default)]
     msg: Option<String>,
 }
 
-/// The provider writes numbers as numbers and as strings.
+/// GiroCheckout sends numbers both as JSON numbers and as strings.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Text {
-    Text(String),
+enum StringOrNumber {
+    String(String),
     Number(u64),
 }
 
-impl Text {
+impl StringOrNumber {
     fn into_string(self) -> String {
         match self {
-            Self::Text(text) => text,
+            Self::String(text) => text,
             Self::Number(number) => number.to_string(),
         }
     }
 }
 
 impl GiroCheckout {
-    /// A project as the town described it.
+    /// Creates a provider for the town's project.
     ///
     /// # Errors
-    /// Its URL is none that can be called.
+    /// Fails if the URL has no host.
     pub fn new(
         project: Project,
         public_url: PublicUrl,
-        http: Http,
+        http: HttpClient,
         secrets: Secrets,
     ) -> anyhow::Result<Self> {
         let url = &project.url;
@@ -86,43 +86,44 @@ impl GiroCheckout {
     }
 
     fn password(&self) -> Result<String, Error> {
-        self.secrets.read(&self.project.secret, "project-password").map_err(secret)
+        self.secrets.read(&self.project.secret, "project-password").map_err(secret_error)
     }
 
-    /// Sends fields in their order, and checks that the reply is the provider's and a success.
+    /// Posts a signed form to `transaction/{call}`, verifies the reply's hash and parses it. The order of
+    /// `fields` matters, since the hash covers the values in order.
     async fn send<T: DeserializeOwned>(&self, call: &str, fields: &[(&str, &str)]) -> Result<T, Error> {
         let password = self.password()?;
         let Project { merchant_id, project_id, url, .. } = &self.project;
-        let ours: [(&str, &str); 2] = [("merchantId", merchant_id), ("projectId", project_id)];
-        let mut fields = [&ours, fields].concat();
+        let project: [(&str, &str); 2] = [("merchantId", merchant_id), ("projectId", project_id)];
+        let mut fields = [&project, fields].concat();
         let values: Vec<&str> = fields.iter().map(|(_, value)| *value).collect();
-        let hash = giro_message::hash(&password, &values);
+        let hash = giro_message::compute_hash(&password, &values);
         fields.push(("hash", &hash));
-        let url = below(url, &["transaction", call]);
-        let answer = http::send(self.http.client.post(url).form(&fields)).await?;
-        if !answer.status.is_success() {
-            return Err(Error::Unavailable(format!("GiroCheckout answers {}", answer.status.as_u16())));
+        let url = join_path(url, &["transaction", call]);
+        let response = http::send(self.http.client.post(url).form(&fields)).await?;
+        if !response.status.is_success() {
+            return Err(Error::Unavailable(format!("GiroCheckout answers {}", response.status.as_u16())));
         }
         let unreadable = || Error::Unavailable("GiroCheckout's reply cannot be read".to_owned());
-        let text = std::str::from_utf8(&answer.body).map_err(|_| unreadable())?;
-        let told = answer.headers.get("hash").and_then(|hash| hash.to_str().ok()).unwrap_or_default();
-        if !giro_message::is_hash(&password, &[text], told) {
-            // Also what a wrong project password looks like.
-            let told = "GiroCheckout's reply has a wrong hash; check project-password of Secret";
-            return Err(Error::Unavailable(format!("{told} {}", self.project.secret)));
+        let text = std::str::from_utf8(&response.body).map_err(|_| unreadable())?;
+        let hash = response.headers.get("hash").and_then(|hash| hash.to_str().ok()).unwrap_or_default();
+        if !giro_message::verify_hash(&password, &[text], hash) {
+            // A wrong project password has the same effect as a forged reply.
+            let message = "GiroCheckout's reply has a wrong hash; check project-password of Secret";
+            return Err(Error::Unavailable(format!("{message} {}", self.project.secret)));
         }
         let reply: Reply = serde_json::from_str(text).map_err(|_| unreadable())?;
         match reply.rc.into_string().as_str() {
             "0" => serde_json::from_str(text).map_err(|_| unreadable()),
-            code => Err(refusal(code, reply.msg.as_deref().unwrap_or_default())),
+            code => Err(error_from_return_code(code, reply.msg.as_deref().unwrap_or_default())),
         }
     }
 
-    async fn begin(&self, payment: &Payment) -> Result<Started, Error> {
+    async fn start_transaction(&self, payment: &Payment) -> Result<Started, Error> {
         let Payment { id, request, .. } = payment;
         let amount = request.gros_amount.hundredths().to_string();
         let [redirect, notify] =
-            ["redirect", "notify"].map(|last| self.public_url.below(&["giro", id, last]).to_string());
+            ["redirect", "notify"].map(|last| self.public_url.join(&["giro", id, last]).to_string());
         let fields = [
             ("merchantTxId", id.as_str()),
             ("amount", &amount),
@@ -135,19 +136,19 @@ impl GiroCheckout {
         let page = url::Url::parse(&redirect).ok().filter(|url| matches!(url.scheme(), "https" | "http"));
         match page {
             Some(url) if !reference.is_empty() => {
-                Ok(Started::There(AtProvider { reference, url: url.into() }))
+                Ok(Started::Redirect(AtProvider { reference, url: url.into() }))
             }
             _ => Err(Error::Unavailable("GiroCheckout's reply has no reference or no redirect".to_owned())),
         }
     }
 
-    async fn outcome(&self, payment: &Payment, reference: &str) -> Result<Option<Decision>, Error> {
+    async fn fetch_decision(&self, payment: &Payment, reference: &str) -> Result<Option<Decision>, Error> {
         let reply: StatusReply = match self.send("status", &[("reference", reference)]).await {
-            Err(Error::Refused { detail, .. }) => return Err(Error::Wrong(detail)),
+            Err(Error::Refused { detail, .. }) => return Err(Error::Invalid(detail)),
             reply => reply?,
         };
         let Some(result) = reply.result_payment else { return Ok(None) };
-        let text = |field: Option<Text>| field.map(Text::into_string).unwrap_or_default();
+        let text = |field: Option<StringOrNumber>| field.map(StringOrNumber::into_string).unwrap_or_default();
         let outcome = Outcome {
             reference: reference.to_owned(),
             merchant_tx_id: payment.id.clone(),
@@ -155,31 +156,37 @@ impl GiroCheckout {
             currency: text(reply.currency),
             result: result.into_string(),
         };
-        decide(payment, Some(reference), &outcome)
+        decision_from_outcome(payment, Some(reference), &outcome)
     }
 }
 
-/// What an outcome decides about the payment whose page is that of `reference`.
-fn decide(payment: &Payment, reference: Option<&str>, outcome: &Outcome) -> Result<Option<Decision>, Error> {
+/// Checks that an outcome is about `payment` and returns what it decides. `reference` is GiroCheckout's id
+/// of the payment whose page the citizen got.
+fn decision_from_outcome(
+    payment: &Payment,
+    reference: Option<&str>,
+    outcome: &Outcome,
+) -> Result<Option<Decision>, Error> {
     let Payment { id, request, .. } = payment;
-    let ours = request.gros_amount.hundredths().to_string();
+    let expected = request.gros_amount.hundredths().to_string();
     if outcome.merchant_tx_id != *id {
-        return Err(Error::Wrong("GiroCheckout tells of another payment".to_owned()));
+        return Err(Error::Invalid("GiroCheckout reports another payment".to_owned()));
     }
-    if (&outcome.amount, &outcome.currency) != (&ours, &request.currency) {
+    if (&outcome.amount, &outcome.currency) != (&expected, &request.currency) {
         let Outcome { amount, currency, .. } = outcome;
-        let told = format!("GiroCheckout tells of {amount} cents {currency}, and we asked for {ours} cents");
-        return Err(Error::Wrong(told));
+        let message =
+            format!("GiroCheckout reports {amount} cents {currency}, but {expected} cents were requested");
+        return Err(Error::Invalid(message));
     }
-    let decision = giro_message::decision(&outcome.result);
-    let payed = decision.as_ref().is_some_and(|decision| decision.status() == Status::Payed);
-    Ok(decision.filter(|_| payed || reference == Some(&outcome.reference)))
+    let decision = giro_message::decision_from_result(&outcome.result);
+    let paid = decision.as_ref().is_some_and(|decision| decision.status() == Status::Payed);
+    Ok(decision.filter(|_| paid || reference == Some(&outcome.reference)))
 }
 
-/// What a return code other than 0 means for the payment that was sent.
-fn refusal(code: &str, message: &str) -> Error {
+/// The error that a return code other than 0 means for a call.
+fn error_from_return_code(code: &str, message: &str) -> Error {
     match code.parse() {
-        // Merchant and project are the town's to put right, not the payment's fault.
+        // The codes in between concern merchant and project: the town has to fix them, and payments wait.
         Ok(5003..=5019 | 5022..=5099) => {
             Error::Refused { code: Code::Unspecified, detail: format!("GiroCheckout {code}: {message}") }
         }
@@ -193,28 +200,29 @@ impl Provider for GiroCheckout {
     }
 
     fn start<'a>(&'a self, payment: &'a Payment) -> BoxFuture<'a, Result<Started, Error>> {
-        self.begin(payment).boxed()
+        self.start_transaction(payment).boxed()
     }
 
-    fn look<'a>(
+    fn look_up<'a>(
         &'a self,
         payment: &'a Payment,
         reference: &'a str,
     ) -> BoxFuture<'a, Result<Option<Decision>, Error>> {
-        self.outcome(payment, reference).boxed()
+        self.fetch_decision(payment, reference).boxed()
     }
 
-    /// There is no call that asks for it; what can be known is whether our own part is there.
-    fn check<'a>(&'a self, _: &'a Pair) -> BoxFuture<'a, Result<(), Error>> {
+    /// GiroCheckout has no call for this, so only the configured project password is checked.
+    fn check_availability<'a>(&'a self, _: &'a Pair) -> BoxFuture<'a, Result<(), Error>> {
         ready(self.password().map(drop)).boxed()
     }
 
-    fn hear(
+    fn parse_notification(
         &self,
         payment: &Payment,
         reference: Option<&str>,
         fields: &[(String, String)],
     ) -> Result<Option<Decision>, Error> {
-        decide(payment, reference, &giro_message::read(&self.password()?, fields)?)
+        let outcome = giro_message::parse_notification(&self.password()?, fields)?;
+        decision_from_outcome(payment, reference, &outcome)
     }
 }

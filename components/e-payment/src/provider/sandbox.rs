@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! No provider at all: one confirms or cancels on our own page, and no money moves.
+//! The sandbox provider: the citizen confirms or cancels on the module's own page, and no money moves.
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
@@ -10,7 +10,7 @@ use super::{Error, Payment, Provider, Started};
 use crate::store::Pair;
 use crate::transaction::Decision;
 
-/// For tests and demonstrations.
+/// A stand-in for a provider, for tests and demonstrations.
 pub struct Sandbox;
 
 impl Provider for Sandbox {
@@ -19,15 +19,15 @@ impl Provider for Sandbox {
     }
 
     fn start<'a>(&'a self, _: &'a Payment) -> BoxFuture<'a, Result<Started, Error>> {
-        ready(Ok(Started::Here)).boxed()
+        ready(Ok(Started::OwnPage)).boxed()
     }
 
-    /// Only the page decides.
-    fn look<'a>(&'a self, _: &'a Payment, _: &'a str) -> BoxFuture<'a, Result<Option<Decision>, Error>> {
+    /// Returns no decision: only the module's own page decides.
+    fn look_up<'a>(&'a self, _: &'a Payment, _: &'a str) -> BoxFuture<'a, Result<Option<Decision>, Error>> {
         ready(Ok(None)).boxed()
     }
 
-    fn check<'a>(&'a self, _: &'a Pair) -> BoxFuture<'a, Result<(), Error>> {
+    fn check_availability<'a>(&'a self, _: &'a Pair) -> BoxFuture<'a, Result<(), Error>> {
         ready(Ok(())).boxed()
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! A platform that speaks XBezahldienste 1.0.0, such as the state's. Our transaction's id is the
-//! requestId there, so that a repetition is known as one.
+//! A platform that speaks XBezahldienste 1.0.0, such as the state's. This module sends its transaction id as
+//! the platform's requestId, so that the platform recognises a repeated start.
 
 use std::collections::BTreeMap;
 
@@ -14,36 +14,38 @@ use rathaus_kit::Secrets;
 use reqwest::StatusCode;
 use url::Url;
 
-use super::http::{Answer, Http};
-use super::platform_access::PlatformAccess;
-use super::upstream_answer::{self, Information};
-use super::{Error, Payment, Provider, PublicUrl, Started, below};
+use super::http::{HttpClient, Response};
+use super::platform_client::PlatformClient;
+use super::upstream_response::{self, PaymentInformation};
+use super::{Error, Payment, Provider, PublicUrl, Started, join_path};
 use crate::problem::Code;
 use crate::request::PaymentRequest;
 use crate::store::Pair;
 use crate::transaction::Decision;
 use crate::web_url::WebUrl;
 
-/// The platform and how we are known there.
+/// The platform, and the names under which it knows this town.
 pub struct Upstream {
     url: Url,
+    /// The town's originatorId at the platform; the online service's own one if the town has none there.
     originator: Option<String>,
-    /// Our endPointIds and the platform's, where they differ.
+    /// The platform's endPointIds by this module's, where they differ.
     end_points: BTreeMap<String, String>,
     public_url: PublicUrl,
-    access: PlatformAccess,
+    client: PlatformClient,
 }
 
 impl Upstream {
-    /// A platform as the town described it.
+    /// Creates a provider for the platform that the town configured. `end_points` maps this module's
+    /// endPointIds to the platform's.
     ///
     /// # Errors
-    /// Its URL is none that can be called.
+    /// Fails if the URL has no host.
     pub fn new(
         platform: &XBezahldienste,
         end_points: BTreeMap<String, String>,
         public_url: PublicUrl,
-        http: Http,
+        http: HttpClient,
         secrets: Secrets,
     ) -> anyhow::Result<Self> {
         let url = platform.url.clone();
@@ -53,74 +55,83 @@ impl Upstream {
             originator: platform.originator_id.clone(),
             end_points,
             public_url,
-            access: PlatformAccess::new(&platform.authentication, http, secrets),
+            client: PlatformClient::new(&platform.authentication, http, secrets),
         })
     }
 
-    fn below(&self, first: &str, pair: &Pair, last: Option<&str>) -> Url {
+    /// The platform's URL of `resource` for a pair, and for a transaction of it if there is one.
+    fn resource_url(&self, resource: &str, pair: &Pair, transaction: Option<&str>) -> Url {
         let originator = self.originator.as_ref().unwrap_or(&pair.originator);
         let end_point = self.end_points.get(&pair.end_point).unwrap_or(&pair.end_point);
-        let path: Vec<&str> = [first, originator, end_point].into_iter().chain(last).collect();
-        below(&self.url, &path)
+        let path: Vec<&str> = [resource, originator, end_point].into_iter().chain(transaction).collect();
+        join_path(&self.url, &path)
     }
 
-    async fn begin(&self, payment: &Payment) -> Result<Started, Error> {
-        let back = self.public_url.below(&["return", &payment.id]);
+    async fn start_transaction(&self, payment: &Payment) -> Result<Started, Error> {
+        let return_url = self.public_url.join(&["return", &payment.id]);
         let redirect_url =
-            WebUrl::try_from(back.to_string()).map_err(|wrong| Error::Wrong(wrong.to_owned()))?;
-        // Everything else as it came, requestTimestamp too: a repetition must be the same request.
+            WebUrl::try_from(return_url.to_string()).map_err(|error| Error::Invalid(error.to_owned()))?;
+        // All other fields stay as the online service sent them, including requestTimestamp, because a
+        // repeated start must send the same request.
         let request = PaymentRequest {
             request_id: payment.id.clone(),
             redirect_url: Some(redirect_url),
             ..payment.request.clone()
         };
-        let url = self.below("paymenttransaction", &payment.pair, None);
-        let answer = self.access.send(|client| client.post(url.clone()).json(&request)).await?;
-        let known = match success(answer) {
-            Ok(body) => upstream_answer::read(payment, &body),
-            // A platform that replays nothing refuses the repetition of a request whose answer was lost.
-            // Where ids are requestIds, as the standard allows, the payment is found all the same.
-            Err(refusal) if upstream_answer::exists(&refusal) => match self.ask(payment, &payment.id).await {
-                Err(Error::Refused { .. } | Error::Wrong(_)) => Err(refusal),
-                known => known,
-            },
+        let url = self.resource_url("paymenttransaction", &payment.pair, None);
+        let response = self.client.send(|client| client.post(url.clone()).json(&request)).await?;
+        let information = match success_body(response) {
+            Ok(body) => upstream_response::parse_transaction(payment, &body),
+            // A platform that does not repeat its answers refuses to repeat a request whose response was
+            // lost. If its transaction ids are the requestIds, as the standard allows, the payment can be
+            // looked up instead.
+            Err(refusal) if upstream_response::is_payment_exists(&refusal) => {
+                match self.fetch_information(payment, &payment.id).await {
+                    Err(Error::Refused { .. } | Error::Invalid(_)) => Err(refusal),
+                    found => found,
+                }
+            }
             Err(refusal) => Err(refusal),
         };
-        match known.and_then(|known| known.started(&back)) {
-            Ok(at) => Ok(Started::There(at)),
-            // Nobody was sent there yet, and nobody must be.
-            Err(Error::Wrong(detail)) => Err(Error::Refused { code: Code::Unspecified, detail }),
+        match information.and_then(|information| information.into_at_provider(&return_url)) {
+            Ok(at) => Ok(Started::Redirect(at)),
+            // No citizen was redirected yet, so an invalid answer can safely fail the payment.
+            Err(Error::Invalid(detail)) => Err(Error::Refused { code: Code::Unspecified, detail }),
             Err(error) => Err(error),
         }
     }
 
-    async fn ask(&self, payment: &Payment, reference: &str) -> Result<Information, Error> {
-        let url = self.below("paymenttransaction", &payment.pair, Some(reference));
-        let answer = self.access.send(|client| client.get(url.clone())).await?;
-        upstream_answer::read(payment, &success(answer)?)
+    async fn fetch_information(
+        &self,
+        payment: &Payment,
+        reference: &str,
+    ) -> Result<PaymentInformation, Error> {
+        let url = self.resource_url("paymenttransaction", &payment.pair, Some(reference));
+        let response = self.client.send(|client| client.get(url.clone())).await?;
+        upstream_response::parse_transaction(payment, &success_body(response)?)
     }
 
-    async fn outcome(&self, payment: &Payment, reference: &str) -> Result<Option<Decision>, Error> {
-        match self.ask(payment, reference).await {
-            Ok(known) => known.decision(reference),
-            // A question that is refused says nothing of the payment.
+    async fn fetch_decision(&self, payment: &Payment, reference: &str) -> Result<Option<Decision>, Error> {
+        match self.fetch_information(payment, reference).await {
+            Ok(information) => information.into_decision(reference),
+            // A refused lookup says nothing about the payment, so it must not fail it.
             Err(Error::Refused { code, .. }) => {
-                Err(Error::Wrong(format!("the platform does not tell of {reference}: {code}")))
+                Err(Error::Invalid(format!("the platform refuses to look up {reference}: {code}")))
             }
             Err(error) => Err(error),
         }
     }
 
-    async fn status(&self, pair: &Pair) -> Result<(), Error> {
-        let url = self.below("status", pair, None);
-        success(self.access.send(|client| client.get(url.clone())).await?).map(drop)
+    async fn check_status(&self, pair: &Pair) -> Result<(), Error> {
+        let url = self.resource_url("status", pair, None);
+        success_body(self.client.send(|client| client.get(url.clone())).await?).map(drop)
     }
 }
 
-fn success(answer: Answer) -> Result<Vec<u8>, Error> {
-    match answer.status {
-        StatusCode::OK | StatusCode::CREATED => Ok(answer.body),
-        status => Err(upstream_answer::refusal(status, &answer.body)),
+fn success_body(response: Response) -> Result<Vec<u8>, Error> {
+    match response.status {
+        StatusCode::OK | StatusCode::CREATED => Ok(response.body),
+        status => Err(upstream_response::error_from_response(status, &response.body)),
     }
 }
 
@@ -130,18 +141,18 @@ impl Provider for Upstream {
     }
 
     fn start<'a>(&'a self, payment: &'a Payment) -> BoxFuture<'a, Result<Started, Error>> {
-        self.begin(payment).boxed()
+        self.start_transaction(payment).boxed()
     }
 
-    fn look<'a>(
+    fn look_up<'a>(
         &'a self,
         payment: &'a Payment,
         reference: &'a str,
     ) -> BoxFuture<'a, Result<Option<Decision>, Error>> {
-        self.outcome(payment, reference).boxed()
+        self.fetch_decision(payment, reference).boxed()
     }
 
-    fn check<'a>(&'a self, pair: &'a Pair) -> BoxFuture<'a, Result<(), Error>> {
-        self.status(pair).boxed()
+    fn check_availability<'a>(&'a self, pair: &'a Pair) -> BoxFuture<'a, Result<(), Error>> {
+        self.check_status(pair).boxed()
     }
 }

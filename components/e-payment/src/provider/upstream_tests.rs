@@ -35,55 +35,59 @@ fn answer() -> Value {
     })
 }
 
-fn read_with(path: &str, value: Value) -> Result<Information, Error> {
+fn parse_changed(path: &str, value: Value) -> Result<PaymentInformation, Error> {
     let mut answer = answer();
     *answer.pointer_mut(path).unwrap() = value;
-    read(&payment(), answer.to_string().as_bytes())
+    parse_transaction(&payment(), answer.to_string().as_bytes())
 }
 
 #[test]
-fn an_honest_answer_tells_where_one_pays() {
-    let ours = "https://ahaus.example/return/1".parse().unwrap();
-    let known = read(&payment(), answer().to_string().as_bytes()).unwrap();
+fn a_valid_answer_contains_the_page_for_the_citizen() {
+    let return_url = "https://ahaus.example/return/1".parse().unwrap();
+    let information = parse_transaction(&payment(), answer().to_string().as_bytes()).unwrap();
     let at = AtProvider { reference: "T-1".to_owned(), url: "https://epay.example/pay/T-1".to_owned() };
-    assert_eq!(known.started(&ours), Ok(at));
+    assert_eq!(information.into_at_provider(&return_url), Ok(at));
 }
 
 #[test]
-fn an_answer_about_another_payment_or_amount_is_not_believed() {
-    for (path, value, told) in [
+fn an_answer_about_another_payment_or_amount_is_invalid() {
+    for (path, value, expected) in [
         ("/paymentRequest/requestId", json!("R-1"), "requestId is another"),
         ("/paymentRequest/currency", json!("USD"), "currency is another"),
-        ("/paymentRequest/grosAmount", json!(28.81), "grosAmount is 28.81, and we sent 28.80"),
-        ("/paymentRequest/items/0/totalTaxAmount", json!(0.01), "sum of items is 28.81, and we sent 28.80"),
+        ("/paymentRequest/grosAmount", json!(28.81), "grosAmount is 28.81, but 28.80 was sent"),
+        ("/paymentRequest/items/0/totalTaxAmount", json!(0.01), "sum of items is 28.81, but 28.80 was sent"),
         ("/paymentInformation/transactionId", json!(""), "transactionId is empty"),
     ] {
-        let Err(Error::Wrong(wrong)) = read_with(path, value) else { panic!("{path} is believed") };
-        assert!(wrong.contains(told), "{wrong}");
+        let Err(Error::Invalid(reason)) = parse_changed(path, value) else { panic!("{path} is accepted") };
+        assert!(reason.contains(expected), "{reason}");
     }
 }
 
 #[test]
-fn what_is_no_answer_can_be_asked_for_again() {
+fn a_response_that_cannot_be_parsed_is_unavailable_and_can_be_retried() {
     for body in ["<html>maintenance</html>", "{}", "", r#"{"paymentInformation":{}}"#] {
-        assert!(matches!(read(&payment(), body.as_bytes()), Err(Error::Unavailable(_))), "{body}");
+        assert!(
+            matches!(parse_transaction(&payment(), body.as_bytes()), Err(Error::Unavailable(_))),
+            "{body}"
+        );
     }
-    let cents = read_with("/paymentRequest/grosAmount", json!(28.805));
-    assert!(matches!(cents, Err(Error::Unavailable(_))), "no amount has three decimals");
+    let cents = parse_changed("/paymentRequest/grosAmount", json!(28.805));
+    assert!(matches!(cents, Err(Error::Unavailable(_))), "amounts have at most two decimals");
 }
 
 #[test]
-fn browsers_are_sent_to_web_pages_only() {
-    let ours: Url = "https://ahaus.example/return/1".parse().unwrap();
+fn browsers_are_redirected_to_web_pages_only() {
+    let return_url: Url = "https://ahaus.example/return/1".parse().unwrap();
     for value in [json!("javascript:alert(1)"), json!("/pay/T-1"), Value::Null] {
-        let known = read_with("/paymentInformation/transactionRedirectUrl", value).unwrap();
-        assert!(matches!(known.started(&ours), Err(Error::Wrong(_))));
+        let information = parse_changed("/paymentInformation/transactionRedirectUrl", value).unwrap();
+        assert!(matches!(information.into_at_provider(&return_url), Err(Error::Invalid(_))));
     }
     let mut decided = answer();
     decided["paymentInformation"]["transactionRedirectUrl"] = Value::Null;
     decided["paymentInformation"]["status"] = "PAYED".into();
-    let known = read(&payment(), decided.to_string().as_bytes()).unwrap();
-    assert_eq!(known.started(&ours).unwrap().url, ours.as_str(), "it can be looked up");
+    let information = parse_transaction(&payment(), decided.to_string().as_bytes()).unwrap();
+    let at = information.into_at_provider(&return_url).unwrap();
+    assert_eq!(at.url, return_url.as_str(), "the decision is looked up there");
 }
 
 #[test]
@@ -95,40 +99,43 @@ fn states_become_decisions() {
         information["statusDetail"] = "x".repeat(300).into();
         information["paymentMethod"] = "GIROPAY".into();
         information["paymentMethodDetail"] = "giropay".into();
-        read(&payment(), answer.to_string().as_bytes()).unwrap().decision(reference)
+        parse_transaction(&payment(), answer.to_string().as_bytes()).unwrap().into_decision(reference)
     };
-    let why = Some("x".repeat(LONGEST_DETAIL));
+    let reason = Some("x".repeat(MAX_DETAIL_CHARS));
     assert_eq!(decision("INITIAL", "T-1"), Ok(None));
     let payed = Decision::Payed { method: PaymentMethod::Giropay, detail: Some("giropay".to_owned()) };
     assert_eq!(decision("PAYED", "T-1"), Ok(Some(payed)));
-    assert_eq!(decision("FAILED", "T-1"), Ok(Some(Decision::Failed(why.clone()))));
-    assert_eq!(decision("CANCELED", "T-1"), Ok(Some(Decision::Canceled(why))));
-    assert!(matches!(decision("PAID", "T-1"), Err(Error::Wrong(_))));
-    assert!(matches!(decision("PAYED", "T-2"), Err(Error::Wrong(_))), "another transaction's state");
+    assert_eq!(decision("FAILED", "T-1"), Ok(Some(Decision::Failed(reason.clone()))));
+    assert_eq!(decision("CANCELED", "T-1"), Ok(Some(Decision::Canceled(reason))));
+    assert!(matches!(decision("PAID", "T-1"), Err(Error::Invalid(_))));
+    assert!(matches!(decision("PAYED", "T-2"), Err(Error::Invalid(_))), "another transaction's state");
 }
 
 #[test]
-fn a_method_that_is_not_the_standards_is_another_one() {
+fn a_payment_method_outside_the_standard_becomes_other() {
     let mut answer = answer();
     answer["paymentInformation"]["status"] = "PAYED".into();
     answer["paymentInformation"]["paymentMethod"] = "WERO".into();
-    let known = read(&payment(), answer.to_string().as_bytes()).unwrap();
+    let information = parse_transaction(&payment(), answer.to_string().as_bytes()).unwrap();
     let payed = Decision::Payed { method: PaymentMethod::Other, detail: None };
-    assert_eq!(known.decision("T-1"), Ok(Some(payed)));
+    assert_eq!(information.into_decision("T-1"), Ok(Some(payed)));
 }
 
 #[test]
-fn only_what_is_the_payments_fault_is_a_refusal() {
+fn only_errors_about_the_payment_itself_are_refusals() {
     let problem = br#"{"functionalCode":"BOOKING_DATA_MISSING","detail":"hhst is missing","status":400}"#;
     let detail = "hhst is missing".to_owned();
     let refused = Error::Refused { code: Code::BookingDataMissing, detail };
-    assert_eq!(refusal(StatusCode::BAD_REQUEST, problem), refused);
-    assert!(exists(&refusal(StatusCode::CONFLICT, br#"{"functionalCode":"PAYMENT_EXISTS"}"#)));
+    assert_eq!(error_from_response(StatusCode::BAD_REQUEST, problem), refused);
+    assert!(is_payment_exists(&error_from_response(
+        StatusCode::CONFLICT,
+        br#"{"functionalCode":"PAYMENT_EXISTS"}"#
+    )));
     let detail = "the platform answers 404".to_owned();
     let unknown = Error::Refused { code: Code::Unspecified, detail };
-    assert_eq!(refusal(StatusCode::NOT_FOUND, b"<html>"), unknown);
+    assert_eq!(error_from_response(StatusCode::NOT_FOUND, b"<html>"), unknown);
     for status in [301, 401, 403, 408, 429, 500, 502, 503] {
         let status = StatusCode::from_u16(status).unwrap();
-        assert!(matches!(refusal(status, problem), Error::Unavailable(_)), "{status}");
+        assert!(matches!(error_from_response(status, problem), Error::Unavailable(_)), "{status}");
     }
 }

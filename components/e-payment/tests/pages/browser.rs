@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Chromium, driven as a person would.
+//! A headless Chromium that the tests control through ChromeDriver.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -14,43 +14,45 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 
-use crate::issuer::answers;
-use crate::packages::packages;
+use crate::issuer::wait_until_ready;
+use crate::packages::install_packages;
 use crate::support::free_port;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long the tests wait for a page to change.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How one looks at a page.
+/// Window size and colour scheme of the browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
-    /// A large window, light.
+pub enum Viewport {
+    /// A large window in light mode.
     Desktop,
-    /// As narrow as WCAG 2.2 (1.4.10) asks for, dark.
+    /// 320 CSS pixels wide, as WCAG 2.2 (1.4.10) requires, in dark mode.
     NarrowAndDark,
 }
 
-/// A browser; it ends with the test, however that ends.
+/// A running browser with its driver. Both are killed when the test ends, even if it panics.
 pub struct Browser {
     pub client: Client,
     driver: Child,
 }
 
 impl Browser {
-    pub async fn open(look: Look) -> Self {
+    /// Starts ChromeDriver and opens a browser window.
+    pub async fn open(viewport: Viewport) -> Self {
         let port = free_port();
         let mut command = Command::new("setpriv");
         command
             .args(["--pdeathsig", "KILL", "--", "chromedriver", "--log-level=OFF"])
             .arg(format!("--port={port}"));
-        // A group of its own, so that the browser goes with its driver.
+        // The driver gets its own process group, so that the browser is killed with it.
         let driver = command.process_group(0).stdout(Stdio::null()).spawn().unwrap();
         let url = format!("http://127.0.0.1:{port}");
-        answers(&format!("{url}/status")).await;
+        wait_until_ready(&format!("{url}/status")).await;
         let mut chrome = json!({"args": [
             "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--window-size=1280,1024",
             "--force-prefers-reduced-motion", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
         ]});
-        if look == Look::NarrowAndDark {
+        if viewport == Viewport::NarrowAndDark {
             chrome["mobileEmulation"] =
                 json!({"deviceMetrics": {"width": 320, "height": 800, "pixelRatio": 1.0}});
             chrome["args"].as_array_mut().unwrap().push("--blink-settings=preferredColorScheme=0".into());
@@ -60,13 +62,13 @@ impl Browser {
         Self { client: client.unwrap(), driver }
     }
 
-    pub async fn go(&self, url: &str) {
+    pub async fn goto(&self, url: &str) {
         self.client.goto(url).await.unwrap();
     }
 
-    /// What one reads on the page, once it is no longer on its way from one to the next.
+    /// The visible text of the page. Retries while the browser navigates from one page to the next.
     pub async fn text(&self) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         loop {
             let read = async { self.client.find(Locator::Css("body")).await?.text().await };
             match read.await {
@@ -77,9 +79,9 @@ impl Browser {
         }
     }
 
-    /// Waits for what the page is to have.
-    pub async fn see(&self, css: &str) -> Element {
-        match self.client.wait().at_most(PATIENCE).for_element(Locator::Css(css)).await {
+    /// Waits until the page has an element that matches the CSS selector, and returns it.
+    pub async fn wait_for(&self, css: &str) -> Element {
+        match self.client.wait().at_most(WAIT_TIMEOUT).for_element(Locator::Css(css)).await {
             Ok(element) => element,
             Err(_) => {
                 panic!("no {css} at {}: {}", self.client.current_url().await.unwrap(), self.text().await)
@@ -88,36 +90,37 @@ impl Browser {
     }
 
     pub async fn click(&self, css: &str) {
-        self.see(css).await.click().await.unwrap();
+        self.wait_for(css).await.click().await.unwrap();
     }
 
-    pub async fn write(&self, css: &str, text: &str) {
-        self.see(css).await.send_keys(text).await.unwrap();
+    /// Types text into an input, or chooses a file if `text` is its path.
+    pub async fn type_into(&self, css: &str, text: &str) {
+        self.wait_for(css).await.send_keys(text).await.unwrap();
     }
 
-    /// Waits for the page of this address.
-    pub async fn arrives_at(&self, url: &str) {
-        let deadline = Instant::now() + PATIENCE;
+    /// Waits until the browser shows the page at this URL.
+    pub async fn wait_for_url(&self, url: &str) {
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         loop {
-            let arrived = self.client.current_url().await.unwrap();
-            if arrived.as_str() == url {
+            let current = self.client.current_url().await.unwrap();
+            if current.as_str() == url {
                 return;
             }
-            assert!(Instant::now() < deadline, "{arrived} instead of {url}");
+            assert!(Instant::now() < deadline, "{current} instead of {url}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
-    /// Logs in at the provider that asks now, and gives it leave to tell who one is.
-    pub async fn log_in(&self, who: &str) {
-        self.write("input[name=login]", who).await;
-        self.write("input[name=password]", "any").await;
+    /// Logs in on the OpenID provider's page and gives consent.
+    pub async fn log_in(&self, account: &str) {
+        self.type_into("input[name=login]", account).await;
+        self.type_into("input[name=password]", "any").await;
         self.click("button[type=submit]").await;
-        self.see("input[value=consent]").await;
+        self.wait_for("input[value=consent]").await;
         self.click("button[type=submit]").await;
     }
 
-    /// Cookies as a browser sends them, by name.
+    /// The browser's cookies in the format of the header `Cookie`.
     pub async fn cookies(&self) -> String {
         let cookies = self.client.get_all_cookies().await.unwrap();
         cookies
@@ -127,20 +130,21 @@ impl Browser {
             .join("; ")
     }
 
-    /// What axe-core finds on the page against WCAG 2.2 A and AA, and whether one must scroll sideways.
-    pub async fn barriers(&self) -> Vec<String> {
-        let axe = fs::read_to_string(packages().join("node_modules/axe-core/axe.min.js")).unwrap();
+    /// Checks the page with axe-core against WCAG 2.2 A and AA, and that nobody has to scroll sideways.
+    /// Returns the violations.
+    pub async fn accessibility_violations(&self) -> Vec<String> {
+        let axe = fs::read_to_string(install_packages().join("node_modules/axe-core/axe.min.js")).unwrap();
         self.client.execute(&axe, Vec::new()).await.unwrap();
-        let run = "const done = arguments[arguments.length - 1]; \
+        let script = "const done = arguments[arguments.length - 1]; \
             const rules = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22a', 'wcag22aa']; \
             const sideways = document.documentElement.scrollWidth > document.documentElement.clientWidth; \
             axe.run(document, {runOnly: rules}).then(result => done([ \
                 ...result.violations.map(it => it.id + ': ' + it.help + ' ' + it.nodes.map(node => node.html).join(' ')), \
                 ...(sideways ? ['reflow: one must scroll sideways'] : []), \
                 ...(result.passes.length < 10 ? ['axe: hardly any rule applied'] : []), \
-            ]), wrong => done(['axe: ' + wrong]))";
-        let found = self.client.execute_async(run, Vec::new()).await.unwrap();
-        serde_json::from_value(found).unwrap()
+            ]), error => done(['axe: ' + error]))";
+        let violations = self.client.execute_async(script, Vec::new()).await.unwrap();
+        serde_json::from_value(violations).unwrap()
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! The npm packages of `tests/web`, installed once for each lock file.
+//! The npm packages of `tests/web`. They are installed again only if the lock file has changed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,8 +10,8 @@ use std::sync::OnceLock;
 
 const FILES: [&str; 4] = [".npmrc", "package.json", "package-lock.json", "provider.mjs"];
 
-/// The folder with `node_modules` and the scripts.
-pub fn packages() -> &'static Path {
+/// Installs the packages if needed. Returns the folder with `node_modules` and the scripts.
+pub fn install_packages() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/web");

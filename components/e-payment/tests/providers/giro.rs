@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! GiroCheckout, as its documentation has it, with hashes that are made here.
+//! Payments with a fake GiroCheckout, which follows the documentation and computes hashes by itself.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,15 +15,16 @@ use serde_json::json;
 use url::form_urlencoded;
 
 use crate::support::{Server, Service, payment};
-use crate::{block_with, fake, id, page, state, visit};
+use crate::{fake, payment_page, settings_with, transaction_id, transaction_status, visit};
 
 const PASSWORD: &str = "project-password-of-the-tests";
 
-/// What GiroCheckout was asked and what it knows.
+/// A fake GiroCheckout that records the calls it gets.
 #[derive(Default)]
-struct Giro {
+struct FakeGiroCheckout {
+    /// The forms of all calls to `transaction/start`, without their hashes.
     started: Mutex<Vec<Vec<(String, String)>>>,
-    /// Fields of the next answers to `transaction/status`.
+    /// Fields that the next replies to `transaction/status` contain.
     outcome: Mutex<serde_json::Map<String, serde_json::Value>>,
 }
 
@@ -33,29 +34,30 @@ fn hash(text: &str) -> String {
     mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The fields of a call, whose last one must be their hash.
-fn checked(form: &str) -> Vec<(String, String)> {
+/// Parses a form and checks that its last field is the hash of the others, which are returned.
+fn parse_signed_form(form: &str) -> Vec<(String, String)> {
     let mut fields: Vec<(String, String)> = form_urlencoded::parse(form.as_bytes()).into_owned().collect();
-    let (name, told) = fields.pop().unwrap();
+    let (name, sent_hash) = fields.pop().unwrap();
     let values: String = fields.iter().map(|(_, value)| value.as_str()).collect();
-    assert_eq!((name.as_str(), told), ("hash", hash(&values)));
+    assert_eq!((name.as_str(), sent_hash), ("hash", hash(&values)));
     fields
 }
 
+/// Adds the hash of the body, as GiroCheckout does.
 fn reply(body: serde_json::Value) -> impl IntoResponse {
     let body = body.to_string();
     ([("hash", hash(&body))], body)
 }
 
-async fn start(State(giro): State<Arc<Giro>>, form: String) -> impl IntoResponse {
+async fn start(State(giro): State<Arc<FakeGiroCheckout>>, form: String) -> impl IntoResponse {
     let mut started = giro.started.lock().unwrap();
-    started.push(checked(&form));
+    started.push(parse_signed_form(&form));
     let reference = format!("ref-{}", started.len());
     reply(json!({"rc": 0, "msg": "", "reference": reference, "redirect": "https://giro.example/pay"}))
 }
 
-async fn look(State(giro): State<Arc<Giro>>, form: String) -> impl IntoResponse {
-    let fields = checked(&form);
+async fn status(State(giro): State<Arc<FakeGiroCheckout>>, form: String) -> impl IntoResponse {
+    let fields = parse_signed_form(&form);
     let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["merchantId", "projectId", "reference"]);
     let mut body = json!({"rc": "0", "msg": "", "reference": fields[2].1, "backendTxId": "B-1"});
@@ -63,22 +65,22 @@ async fn look(State(giro): State<Arc<Giro>>, form: String) -> impl IntoResponse 
     reply(body)
 }
 
-async fn town(giro: &Arc<Giro>) -> Service<'static> {
+async fn town(giro: &Arc<FakeGiroCheckout>) -> Service<'static> {
     let routes = Router::new()
         .route("/api/v2/transaction/start", post(start))
-        .route("/api/v2/transaction/status", post(look))
+        .route("/api/v2/transaction/status", post(status))
         .with_state(giro.clone());
     let url = format!("{}/api/v2", fake::serve(routes).await);
     let provider = json!({
         "type": "GiroCheckout", "url": url, "merchantId": "1234567", "projectId": "1234", "secret": "giro",
     });
-    let town = Service::start_with(Server::shared(), block_with(provider)).await;
+    let town = Service::start_with(Server::shared(), settings_with(provider)).await;
     town.write_secret("giro", "project-password", &format!("{PASSWORD}\n"));
     town
 }
 
-/// What GiroCheckout tells in a notification or redirect.
-fn told(reference: &str, id: &str, amount: &str, result: &str) -> String {
+/// The query of a notification or redirect about a payment.
+fn notification(reference: &str, id: &str, amount: &str, result: &str) -> String {
     let values = [reference, id, "B-1", amount, "EUR", result];
     let names =
         ["gcReference", "gcMerchantTxId", "gcBackendTxId", "gcAmount", "gcCurrency", "gcResultPayment"];
@@ -87,8 +89,8 @@ fn told(reference: &str, id: &str, amount: &str, result: &str) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
-async fn notify(town: &Service<'_>, id: &str, told: &str) -> u16 {
-    let url = town.url(&format!("/giro/{id}/notify?{told}"));
+async fn notify(town: &Service<'_>, id: &str, query: &str) -> u16 {
+    let url = town.url(&format!("/giro/{id}/notify?{query}"));
     town.http.get(url).send().await.unwrap().status().as_u16()
 }
 
@@ -97,8 +99,8 @@ async fn a_payment_is_started_as_documented_and_paid_by_notification() {
     let giro = Arc::default();
     let town = town(&giro).await;
     let (_, created) = town.create(&payment("R-1")).await;
-    let ours = id(&created);
-    assert_eq!(page(&created), "https://giro.example/pay");
+    let ours = transaction_id(&created);
+    assert_eq!(payment_page(&created), "https://giro.example/pay");
     let url = |last| town.url(&format!("/giro/{ours}/{last}"));
     let sent: Vec<(String, String)> = [
         ("merchantId", "1234567"),
@@ -114,7 +116,7 @@ async fn a_payment_is_started_as_documented_and_paid_by_notification() {
     .into();
     assert_eq!(*giro.started.lock().unwrap(), [sent]);
 
-    assert_eq!(notify(&town, &ours, &told("ref-1", &ours, "2880", "4000")).await, 200);
+    assert_eq!(notify(&town, &ours, &notification("ref-1", &ours, "2880", "4000")).await, 200);
     let polled = town.poll(&ours).await;
     let information = &polled["paymentInformation"];
     assert_eq!(
@@ -127,66 +129,76 @@ async fn a_payment_is_started_as_documented_and_paid_by_notification() {
 async fn notifications_may_come_twice_late_and_in_any_order() {
     let town = town(&Arc::default()).await;
     let (_, created) = town.create(&payment("R-1")).await;
-    let ours = id(&created);
-    let paid = told("ref-1", &ours, "2880", "4000");
+    let ours = transaction_id(&created);
+    let paid = notification("ref-1", &ours, "2880", "4000");
     let answers = futures::future::join_all((0..8).map(|_| notify(&town, &ours, &paid))).await;
     assert!(answers.iter().all(|answer| *answer == 200), "{answers:?}");
-    let late =
-        town.http.post(town.url(&format!("/giro/{ours}/notify"))).body(told("ref-1", &ours, "2880", "4502"));
+    let late = town
+        .http
+        .post(town.url(&format!("/giro/{ours}/notify")))
+        .body(notification("ref-1", &ours, "2880", "4502"));
     assert_eq!(late.send().await.unwrap().status(), 200);
-    assert_eq!(state(&town, &ours).await, "PAYED");
+    assert_eq!(transaction_status(&town, &ours).await, "PAYED");
     let booked = "SELECT count(*), count(DISTINCT receipt_number), sum(amount) FROM events WHERE effective AND status = 'PAYED'";
     assert_eq!(town.sql(booked).1, "1|1|28.80");
-    assert_eq!(town.sql("SELECT last FROM receipt_ranges").1, "1", "no number is used up by a repetition");
+    assert_eq!(
+        town.sql("SELECT last FROM receipt_ranges").1,
+        "1",
+        "a repeated notification takes no receipt number"
+    );
 }
 
 #[tokio::test]
-async fn what_is_not_from_girocheckout_or_not_our_payment_decides_nothing() {
+async fn forged_notifications_and_those_about_other_payments_decide_nothing() {
     let town = town(&Arc::default()).await;
     let (_, created) = town.create(&payment("R-1")).await;
     let (_, other) = town.create(&payment("R-2")).await;
-    let (ours, other) = (id(&created), id(&other));
-    let paid = told("ref-1", &ours, "2880", "4000");
+    let (ours, other) = (transaction_id(&created), transaction_id(&other));
+    let paid = notification("ref-1", &ours, "2880", "4000");
     for (case, wrong) in [
         ("hash", paid.replace("gcHash=", "gcHash=0")),
         ("no hash", paid.split("&gcHash").next().unwrap().to_owned()),
-        ("result", told("ref-1", &ours, "2880", "4502").replace("4502", "4000")),
-        ("amount", told("ref-1", &ours, "2881", "4000")),
-        ("other payment", told("ref-2", &other, "2880", "4000")),
+        ("result", notification("ref-1", &ours, "2880", "4502").replace("4502", "4000")),
+        ("amount", notification("ref-1", &ours, "2881", "4000")),
+        ("other payment", notification("ref-2", &other, "2880", "4000")),
         ("nothing", String::new()),
     ] {
         assert_eq!(notify(&town, &ours, &wrong).await, 400, "{case}");
     }
     assert_eq!(notify(&town, "0123", &paid).await, 400, "no such payment");
-    assert_eq!(state(&town, &ours).await, "INITIAL");
-    assert!(town.log().contains("2881 cents EUR, and we asked for 2880 cents"));
-    // An abandoned try at GiroCheckout ends without a word about the one that the citizen is at.
-    assert_eq!(notify(&town, &ours, &told("ref-0", &ours, "2880", "4501")).await, 200);
-    assert_eq!(state(&town, &ours).await, "INITIAL");
+    assert_eq!(transaction_status(&town, &ours).await, "INITIAL");
+    assert!(town.log().contains("2881 cents EUR, but 2880 cents were requested"));
+    // A start whose reply was lost leaves a second payment at GiroCheckout. Its cancellation must not cancel
+    // the payment whose page the citizen has.
+    assert_eq!(notify(&town, &ours, &notification("ref-0", &ours, "2880", "4501")).await, 200);
+    assert_eq!(transaction_status(&town, &ours).await, "INITIAL");
 }
 
 #[tokio::test]
-async fn the_browser_goes_back_to_the_online_service_whatever_it_brings() {
+async fn the_browser_is_redirected_to_the_online_service_even_with_an_invalid_message() {
     let town = town(&Arc::default()).await;
     let (_, created) = town.create(&payment("R-1")).await;
-    let ours = id(&created);
-    let onward = (303, Some("https://forms.example/return?x=1".to_owned()));
-    let redirect = |told: &str| town.url(&format!("/giro/{ours}/redirect?{told}"));
-    assert_eq!(visit(&town, &redirect("gcHash=00")).await, onward);
-    assert_eq!(state(&town, &ours).await, "INITIAL");
-    assert_eq!(visit(&town, &redirect(&told("ref-1", &ours, "2880", "4502"))).await, onward);
-    assert_eq!(state(&town, &ours).await, "CANCELED");
+    let ours = transaction_id(&created);
+    let expected = (303, Some("https://forms.example/return?x=1".to_owned()));
+    let redirect = |query: &str| town.url(&format!("/giro/{ours}/redirect?{query}"));
+    assert_eq!(visit(&town, &redirect("gcHash=00")).await, expected);
+    assert_eq!(transaction_status(&town, &ours).await, "INITIAL");
+    assert_eq!(visit(&town, &redirect(&notification("ref-1", &ours, "2880", "4502"))).await, expected);
+    assert_eq!(transaction_status(&town, &ours).await, "CANCELED");
     let unknown = visit(&town, &town.url("/giro/..%2F..%2Fx/redirect")).await;
-    assert_eq!(unknown, (303, Some(town.url("/pay/..%2F..%2Fx"))), "and stays with us");
+    assert_eq!(
+        unknown,
+        (303, Some(town.url("/pay/..%2F..%2Fx"))),
+        "an unknown id does not redirect to another site"
+    );
 }
 
 #[tokio::test]
-async fn a_notification_that_was_lost_is_made_up_for_by_asking() {
-    let giro = Arc::new(Giro::default());
+async fn a_lost_notification_is_replaced_by_a_lookup() {
+    let giro = Arc::new(FakeGiroCheckout::default());
     let town = town(&giro).await;
     let (_, created) = town.create(&payment("R-1")).await;
-    let ours = id(&created);
-    let ask = || visit_return(&town, &ours);
+    let ours = transaction_id(&created);
     for (outcome, expected) in [
         (json!({}), "INITIAL"),
         (json!({"amount": 2880, "currency": "EUR", "resultPayment": 4500}), "INITIAL"),
@@ -195,8 +207,8 @@ async fn a_notification_that_was_lost_is_made_up_for_by_asking() {
         (json!({"amount": 2880, "currency": "EUR", "resultPayment": 4000}), "PAYED"),
     ] {
         *giro.outcome.lock().unwrap() = outcome.as_object().unwrap().clone();
-        ask().await;
-        assert_eq!(state(&town, &ours).await, expected, "{outcome}");
+        visit_return(&town, &ours).await;
+        assert_eq!(transaction_status(&town, &ours).await, expected, "{outcome}");
     }
 }
 
@@ -205,14 +217,14 @@ async fn visit_return(town: &Service<'_>, id: &str) {
 }
 
 #[tokio::test]
-async fn replies_with_a_wrong_hash_are_not_believed() {
-    let giro: Arc<Giro> = Arc::default();
+async fn replies_with_a_wrong_hash_are_rejected() {
+    let giro: Arc<FakeGiroCheckout> = Arc::default();
     let town = town(&giro).await;
     town.write_secret("giro", "project-password", "of-another-project");
-    let (code, told) = crate::status(&town).await;
-    assert_eq!(code, 200, "it cannot be known without a payment: {told}");
-    // The stand-in finds the hash wrong and closes the connection.
+    let (code, body) = crate::module_status(&town).await;
+    assert_eq!(code, 200, "a wrong password is detected with a payment only: {body}");
+    // The fake GiroCheckout panics because of the wrong hash, which closes the connection.
     let (_, created) = town.create(&payment("R-1")).await;
-    assert_eq!(page(&created), town.url(&format!("/pay/{}", id(&created))));
-    assert_eq!(state(&town, &id(&created)).await, "INITIAL");
+    assert_eq!(payment_page(&created), town.url(&format!("/pay/{}", transaction_id(&created))));
+    assert_eq!(transaction_status(&town, &transaction_id(&created)).await, "INITIAL");
 }

@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: EUPL-1.2
 
 // An OpenID provider for tests: node provider.mjs PORT REDIRECT_URI SECRET
-// Any password is right. Who logs in as kasse has the role kasse; nobody else has one.
+// Every password is accepted. Accounts and clients whose names start with kasse have the role kasse.
 import Provider from "oidc-provider";
 
 const [port, redirectUri, secret] = process.argv.slice(2);
 const issuer = `http://127.0.0.1:${port}`;
-const groups = (who) => (who.startsWith("kasse") ? ["verwaltung", "kasse"] : ["verwaltung"]);
+const groups = (name) => (name.startsWith("kasse") ? ["verwaltung", "kasse"] : ["verwaltung"]);
 
 const client = (id, more) => ({ client_id: id, client_secret: secret, ...more });
 const program = { grant_types: ["client_credentials"], redirect_uris: [], response_types: [] };
@@ -24,7 +24,7 @@ const provider = new Provider(issuer, {
   extraTokenClaims: (ctx, token) => ({ groups: groups(token.clientId) }),
   features: {
     clientCredentials: { enabled: true },
-    // Access tokens for the module are JWTs (RFC 9068); for anything else, of another audience.
+    // Access tokens are JWTs (RFC 9068) whose audience is the requested resource.
     resourceIndicators: {
       enabled: true,
       getResourceServerInfo: (ctx, resource) => ({

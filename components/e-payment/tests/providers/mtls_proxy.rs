@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! What stands before a platform that wants mutual TLS: a real TLS server that lets in who shows a
-//! certificate of its authority, and tells the platform who that is.
+//! A reverse proxy in front of a platform that requires mutual TLS: a real TLS server that accepts clients
+//! with a certificate of its authority and forwards their requests with Basic credentials.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
-/// An authority that signs for servers and clients.
+/// A certificate authority for server and client certificates.
 pub struct Authority {
     pub pem: String,
     der: CertificateDer<'static>,
@@ -72,7 +72,7 @@ impl Listener for TlsListener {
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
             let (stream, address) = self.tcp.accept().await.unwrap();
-            // Who shows no good certificate does not get in.
+            // Connections without a valid client certificate fail here and are dropped.
             if let Ok(stream) = self.acceptor.accept(stream).await {
                 return (stream, address);
             }
@@ -84,7 +84,7 @@ impl Listener for TlsListener {
     }
 }
 
-/// Stands before `platform` and vouches for its guests with these credentials; its URL.
+/// Starts a proxy in front of `platform` that adds these credentials to every request. Returns its URL.
 pub async fn serve(
     authority: &Authority,
     platform: String,
@@ -109,12 +109,12 @@ pub async fn serve(
     let forward = move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| async move {
         let mut request =
             http.request(method, format!("{platform}{uri}")).basic_auth(user, Some(token)).body(body);
-        if let Some(kind) = headers.get("content-type") {
-            request = request.header("content-type", kind);
+        if let Some(media_type) = headers.get("content-type") {
+            request = request.header("content-type", media_type);
         }
-        let answer = request.send().await.unwrap();
-        let status = StatusCode::from_u16(answer.status().as_u16()).unwrap();
-        (status, answer.bytes().await.unwrap()).into_response()
+        let response = request.send().await.unwrap();
+        let status = StatusCode::from_u16(response.status().as_u16()).unwrap();
+        (status, response.bytes().await.unwrap()).into_response()
     };
     let routes = Router::new().fallback(forward);
     tokio::spawn(async move { axum::serve(listener, routes).await });
