@@ -14,14 +14,14 @@ use crate::desired::Kind;
 
 /// Judges `Deployed` and `Routed`; `pods` are the module's pods, for the reason why they do not run.
 pub fn judge(applied: &Applied, pods: &[Pod]) -> Vec<Step> {
-    let deployed = match applied.one::<Deployment>(Kind::Deployment) {
+    let deployed = match applied.first_of_kind::<Deployment>(Kind::Deployment) {
         Some(deployment) if is_available(&deployment) => {
             Step::ready(DEPLOYED, "Available", "all pods run what the spec says")
         }
         Some(deployment) => unavailable(&deployment, pods),
         None => step(DEPLOYED, Outcome::Waiting, "Pending", "the Deployment is not there yet"),
     };
-    vec![deployed, routed(applied.one::<HTTPRoute>(Kind::HTTPRoute).as_ref())]
+    vec![deployed, routed(applied.first_of_kind::<HTTPRoute>(Kind::HTTPRoute).as_ref())]
 }
 
 /// Whether all pods of a Deployment are of its newest template, and available.
