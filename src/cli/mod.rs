@@ -35,8 +35,8 @@ enum Command {
     Crds,
     /// Print what the operator would apply for objects in files, without a cluster.
     ///
-    /// Values that only the operator (passwords) or the API server (UIDs, issuer and keys of tokens) knows are
-    /// shown as placeholders. Whether the Secrets exist that a ServiceModule names is not checked.
+    /// Values that only the operator (passwords) or the API server (UIDs, issuer and keys of tokens) knows
+    /// are shown as placeholders. Whether the Secrets exist that a ServiceModule names is not checked.
     Render(render::Args),
     /// Show all municipalities of a live cluster, with reasons.
     Status,

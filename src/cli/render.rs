@@ -27,8 +27,8 @@ pub struct Args {
     settings: Option<PathBuf>,
 }
 
-/// Prints the objects that the operator would apply as YAML, and those that it would refuse on standard error.
-/// Fails if there is one of the latter.
+/// Prints the objects that the operator would apply as YAML, and on standard error those that it would
+/// refuse. Fails if it would refuse at least one.
 pub fn execute(args: &Args) -> anyhow::Result<()> {
     let settings = args.settings.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
     let rendered = render(&args.files, &settings)?;

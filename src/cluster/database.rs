@@ -297,7 +297,7 @@ async fn keep_or_set_password(
 async fn can_log_in(url: &Url, ca: Option<&str>) -> Result<bool> {
     let mut url = url.clone();
     if ca.is_some() {
-        url.set_query(Some("sslmode=verify-full")); // `sslrootcert` names a file that only the module's pod has
+        url.set_query(Some("sslmode=verify-full")); // the file of `sslrootcert` exists only in the pod
     }
     match connect(&url, ca).await {
         Ok(connection) => {

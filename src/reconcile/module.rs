@@ -75,8 +75,8 @@ async fn provision(
     Report { steps: steps.into_iter().chain(unfinished).collect() }
 }
 
-/// Runs observe → resolve → desired → apply → report. Adds each completed step to `steps`, and returns the
-/// first one that could not be completed as the error.
+/// Runs observe → resolve → desired → apply → report. Adds each completed step to `steps`, and returns
+/// the first one that could not be completed as the error.
 async fn run_pipeline(
     raw: &ServiceModule,
     town: Option<&Municipality>,
