@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Objects that tests of several layers start from, as people write them.
+//! Objects that tests of several rooms start from, as people write them.
 
 use serde_json::json;
 

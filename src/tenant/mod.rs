@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: EUPL-1.2
 
 //! Resolve: raw objects and the observed world become a checked [`Town`] or [`Module`] that cannot
-//! be wrong, or the reason why not. Nothing after this layer reads a raw spec. Pure.
+//! be wrong, or the reason why not. Nothing after this room reads a raw spec. Pure.
 
 mod class;
 mod e_payment;
