@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! The only part of the operator with clients of the cluster and the database server. It reads the observed state, applies
-//! desired objects, prunes obsolete ones, provisions databases and writes status.
+//! The only part of the operator with clients of the cluster and the database server. It reads the
+//! observed state, applies desired objects, prunes obsolete ones, provisions databases and writes status.
 
 mod apply;
 mod children;
