@@ -1,10 +1,10 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Invariant 10: what the operator makes of the real manifests is committed, so that a change of
-//! what it makes is a visible difference. `cargo insta review` accepts one.
+//! Invariant 10: the objects that the operator applies for the real manifests are committed as
+//! snapshots, so that each change of them is visible in a diff. `cargo insta review` accepts a change.
 
-#![allow(clippy::unwrap_used, reason = "a test may end so")]
+#![allow(clippy::unwrap_used, reason = "a failed test may panic")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,7 +13,7 @@ use rathaus::cli::render;
 use rathaus::settings::Settings;
 
 #[test]
-fn invariant_10_the_towns_of_kreis_borken_get_what_is_committed() {
+fn invariant_10_objects_for_kreis_borken_match_the_snapshots() {
     let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests");
     let files = ["catalogue", "kreis-borken"].map(|folder| manifests.join(folder));
     let rendered = render(&files, &Settings::default()).unwrap();

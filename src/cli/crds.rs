@@ -3,7 +3,7 @@
 
 use crate::api;
 
-/// Prints the definitions; `crds/` and the chart's copies are made from this.
+/// Prints the CustomResourceDefinitions as YAML. `crds/` and the copies in the chart are generated from them.
 pub fn execute() -> anyhow::Result<()> {
     for crd in api::crds() {
         print!("---\n{}", serde_saphyr::to_string(&crd)?);

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use anyhow::Context;
 
-/// Writes one page for the program and one for each of its commands (section 1, troff).
-pub fn write(command: clap::Command, folder: &Path) -> anyhow::Result<()> {
-    clap_mangen::generate_to(command, folder).with_context(|| format!("manual pages in {}", folder.display()))
+/// Writes one manual page (section 1, troff) for the program and one for each of its commands.
+pub fn write_pages(command: clap::Command, folder: &Path) -> anyhow::Result<()> {
+    clap_mangen::generate_to(command, folder)
+        .with_context(|| format!("cannot write manual pages into {}", folder.display()))
 }

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! The command line; one file for each command.
+//! The command line. Each command has its own file.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ mod render;
 mod run;
 mod status;
 
-pub use reference::reference;
+pub use reference::api_reference;
 pub use render::{Rendered, render};
 
 /// Lends municipalities their digital basis components.
@@ -35,30 +35,30 @@ enum Command {
     Crds,
     /// Print what the operator would apply for objects in files, without a cluster.
     ///
-    /// What the operator makes (passwords) or the API server knows (UIDs, how tokens are signed) is shown as a
-    /// placeholder. Secrets that a town names are not looked for.
+    /// Values that only the operator (passwords) or the API server (UIDs, issuer and keys of tokens) knows
+    /// are shown as placeholders. Whether the Secrets exist that a ServiceModule names is not checked.
     Render(render::Args),
     /// Show all municipalities of a live cluster, with reasons.
     Status,
     /// Print the API reference as Markdown.
     Reference,
-    /// Print a shell's completion script.
+    /// Print the completion script for a shell.
     Completions {
-        /// For which shell.
+        /// The shell.
         shell: clap_complete::Shell,
     },
     /// Write the manual pages into a folder.
     Man {
-        /// Which folder; it must exist.
+        /// The folder; it must exist.
         folder: PathBuf,
     },
 }
 
 impl Cli {
-    /// Does what the command line asks for.
+    /// Executes the command.
     ///
     /// # Errors
-    /// What went wrong, for a person to read.
+    /// The command failed; the error is written for the person at the terminal.
     pub async fn execute(self) -> anyhow::Result<()> {
         match self.command {
             Command::Run(args) => run::execute(args).await,
@@ -66,14 +66,14 @@ impl Cli {
             Command::Render(args) => render::execute(&args),
             Command::Status => status::execute().await,
             Command::Reference => {
-                print!("{}", reference());
+                print!("{}", api_reference());
                 Ok(())
             }
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Self::command(), "rathaus", &mut std::io::stdout());
                 Ok(())
             }
-            Command::Man { folder } => manual::write(Self::command(), &folder),
+            Command::Man { folder } => manual::write_pages(Self::command(), &folder),
         }
     }
 }

@@ -19,15 +19,16 @@ use crate::tenant::{self, ModuleContext, Rejection, TownName};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// YAML files, or folders of them, which are searched deeply.
+    /// YAML files, or folders of them, which are searched recursively.
     #[arg(short = 'f', long = "file", required = true)]
     files: Vec<PathBuf>,
-    /// What state IT configured (YAML); without it, the chart's defaults.
+    /// Settings file of the platform (YAML). Default: the defaults of the chart.
     #[arg(long)]
     settings: Option<PathBuf>,
 }
 
-/// Prints what the operator would apply, and what it would refuse.
+/// Prints the objects that the operator would apply as YAML, and on standard error those that it would
+/// refuse. Fails if it would refuse at least one.
 pub fn execute(args: &Args) -> anyhow::Result<()> {
     let settings = args.settings.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
     let rendered = render(&args.files, &settings)?;
@@ -43,31 +44,31 @@ pub fn execute(args: &Args) -> anyhow::Result<()> {
     }
 }
 
-/// What the operator would make of objects in files.
+/// What the operator would do for the objects in the files.
 #[derive(Debug, Default)]
 pub struct Rendered {
-    /// What it would apply, in order.
+    /// The objects that it would apply, in order.
     pub objects: Vec<Object>,
-    /// What it would refuse, by kind and name.
+    /// Why it would refuse an object, by kind and name of the object.
     pub refused: Vec<(String, Rejection)>,
 }
 
 #[derive(Debug, Default)]
-struct Documents {
+struct Manifests {
     towns: Vec<Municipality>,
     classes: Vec<ModuleClass>,
     modules: Vec<ServiceModule>,
 }
 
-/// Reads files and plans what is in them, as the operator would once all is available.
+/// Reads manifests and plans their objects, as the operator would once every module is available.
 ///
 /// # Errors
-/// Names file, line and field of what cannot be read.
+/// A file cannot be read or parsed; the error names the file, the line and the field.
 pub fn render(files: &[PathBuf], settings: &Settings) -> anyhow::Result<Rendered> {
-    let world = read(files)?;
+    let manifests = read_manifests(files)?;
     let mut rendered = Rendered::default();
-    let resolve = |town: &Municipality| tenant::resolve_town(town, &world.towns, settings);
-    for raw in &world.towns {
+    let resolve = |town: &Municipality| tenant::resolve_town(town, &manifests.towns, settings);
+    for raw in &manifests.towns {
         match resolve(raw) {
             Ok(town) => {
                 let waves = desired::town::plan(&town, settings).into_waves();
@@ -77,17 +78,18 @@ pub fn render(files: &[PathBuf], settings: &Settings) -> anyhow::Result<Rendered
             Err(rejection) => rendered.refused.push((format!("Municipality {}", raw.name_any()), rejection)),
         }
     }
-    for raw in &world.modules {
+    for raw in &manifests.modules {
         let namespace = raw.namespace().unwrap_or_default();
         let town = TownName::from_namespace(&namespace)
-            .and_then(|name| world.towns.iter().find(|town| town.name_any() == name.as_str()))
+            .and_then(|name| manifests.towns.iter().find(|town| town.name_any() == name.as_str()))
             .ok_or_else(|| {
-                let message = format!("namespace {namespace} is no municipality's among the files");
+                let message = format!("namespace {namespace} belongs to no municipality in the files");
                 Rejection::waiting(READY, "MunicipalityNotFound", message)
             })
             .and_then(resolve);
-        let siblings: Vec<_> = world.modules.iter().filter(|m| m.namespace() == raw.namespace()).collect();
-        let class = world.classes.iter().find(|class| class.name_any() == raw.spec.class);
+        let siblings: Vec<_> =
+            manifests.modules.iter().filter(|m| m.namespace() == raw.namespace()).collect();
+        let class = manifests.classes.iter().find(|class| class.name_any() == raw.spec.class);
         match tenant::resolve_module(raw, ModuleContext { town, class, siblings: &siblings }, settings) {
             Ok(module) => {
                 let plan = desired::module::plan(&module, &placeholders(), settings);
@@ -101,7 +103,8 @@ pub fn render(files: &[PathBuf], settings: &Settings) -> anyhow::Result<Rendered
     Ok(rendered)
 }
 
-/// Stand for what the operator makes at the database server, and what only the API server knows.
+/// Placeholders for the database URL, which the operator generates, and for the issuer and keys of tokens,
+/// which only the API server knows.
 fn placeholders() -> Environment {
     Environment {
         database: DatabaseAccess { url: "postgres://made-by-the-operator".to_owned(), ca: None },
@@ -113,21 +116,21 @@ fn placeholders() -> Environment {
     }
 }
 
-fn read(files: &[PathBuf]) -> anyhow::Result<Documents> {
-    let mut world = Documents::default();
+fn read_manifests(files: &[PathBuf]) -> anyhow::Result<Manifests> {
+    let mut manifests = Manifests::default();
     for path in files {
         for file in yaml_files(path)? {
             let text =
                 fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-            for document in documents(&text) {
-                add(&document, &mut world).with_context(|| format!("{}", file.display()))?;
+            for document in split_documents(&text) {
+                add_document(&document, &mut manifests).with_context(|| format!("{}", file.display()))?;
             }
         }
     }
-    Ok(world)
+    Ok(manifests)
 }
 
-/// The YAML files at a path, sorted by name: the same input gives the same output.
+/// Lists the YAML files at or below a path, sorted by name so that the output is reproducible.
 fn yaml_files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
@@ -141,8 +144,9 @@ fn yaml_files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(nested.collect::<Result<Vec<_>, _>>()?.concat())
 }
 
-/// The documents of a YAML stream, each on the lines where it stands, so that errors name them.
-fn documents(text: &str) -> Vec<String> {
+/// Splits a YAML stream into documents. Each is preceded by as many empty lines as there are lines before it,
+/// so that errors name the line in the file.
+fn split_documents(text: &str) -> Vec<String> {
     let mut documents = vec![String::new()];
     for (line, content) in text.lines().enumerate() {
         if content.trim_end() == "---" {
@@ -164,25 +168,25 @@ struct TypeMeta {
     kind: String,
 }
 
-fn add(document: &str, world: &mut Documents) -> anyhow::Result<()> {
+fn add_document(document: &str, manifests: &mut Manifests) -> anyhow::Result<()> {
     let meta: TypeMeta = serde_saphyr::from_str(document)?;
     if meta.api_version != "rathaus.dev/v1alpha1" {
-        return Ok(()); // other people's objects may lie in the same folder
+        return Ok(()); // the folder may also contain objects that are not for the operator
     }
     match meta.kind.as_str() {
-        "Municipality" => world.towns.push(parse(document)?),
-        "ModuleClass" => world.classes.push(parse(document)?),
-        "ServiceModule" => world.modules.push(parse(document)?),
+        "Municipality" => manifests.towns.push(parse(document)?),
+        "ModuleClass" => manifests.classes.push(parse(document)?),
+        "ServiceModule" => manifests.modules.push(parse(document)?),
         other => bail!("kind {other:?} is unknown; there are Municipality, ModuleClass and ServiceModule"),
     }
     Ok(())
 }
 
-/// An object with the UID that stands for the one which the API server would give it.
+/// Parses an object, and sets a placeholder for the UID that the API server would give it.
 fn parse<K: DeserializeOwned + kube::Resource>(document: &str) -> anyhow::Result<K> {
     let mut object: K = serde_saphyr::from_str(document)?;
-    let place = object.namespace().map(|namespace| format!("{namespace}/")).unwrap_or_default();
-    object.meta_mut().uid = Some(format!("uid-of-{place}{}", object.name_any()));
+    let prefix = object.namespace().map(|namespace| format!("{namespace}/")).unwrap_or_default();
+    object.meta_mut().uid = Some(format!("uid-of-{prefix}{}", object.name_any()));
     Ok(object)
 }
 
@@ -203,7 +207,7 @@ mod tests {
 
     #[test]
     fn documents_keep_their_lines() {
-        let all = documents("# only a comment\n---\na: 1\n---\n\nb: 2\n");
+        let all = split_documents("# only a comment\n---\na: 1\n---\n\nb: 2\n");
         assert_eq!(all, ["\n\na: 1\n", "\n\n\n\n\nb: 2\n"]);
     }
 }

@@ -21,37 +21,39 @@ use crate::reconcile::{self, Elector};
 use crate::serve::{self, Health, LogFormat};
 use crate::settings::Settings;
 
-/// How long the definitions may take to appear; the pod is restarted then, and says why.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the operator waits for each CustomResourceDefinition. After that it ends with an error that names
+/// the missing one, and Kubernetes restarts the pod.
+const CRD_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Less than the pod's terminationGracePeriodSeconds of 30 s.
-const GRACE: Duration = Duration::from_secs(20);
+/// How long running reconciles may take after a signal. Less than the pod's terminationGracePeriodSeconds of
+/// 30 s.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What state IT configured (YAML).
+    /// Settings file of the platform (YAML).
     #[arg(long, default_value = "/etc/rathaus/settings.yaml")]
     settings: PathBuf,
     /// Folder with the database administrator's `url` and, optionally, `ca.crt`: a mounted Secret.
     #[arg(long, default_value = "/etc/rathaus/database")]
     database_dir: PathBuf,
-    /// Where probes and metrics are served.
+    /// Address on which probes and metrics are served.
     #[arg(long, default_value = "0.0.0.0:9090")]
     listen: SocketAddr,
-    /// How log lines look.
+    /// Format of the log lines.
     #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,
-    /// The pod's name; identifies the replica in the lease.
+    /// Name of the pod; identifies the replica in the lease.
     #[arg(long, env = "POD_NAME", default_value = "rathaus")]
     pod_name: String,
-    /// The pod's namespace; holds the lease.
+    /// Namespace of the pod; contains the lease.
     #[arg(long, env = "POD_NAMESPACE", default_value = "rathaus-system")]
     pod_namespace: String,
 }
 
 /// Runs the operator until SIGTERM or SIGINT.
 pub async fn execute(args: Args) -> anyhow::Result<()> {
-    serve::start_logs(args.log_format);
+    serve::init_logs(args.log_format);
     let settings = Settings::read(&args.settings)?;
     let stop = stop_on_signal()?;
     let health = Arc::new(Health::default());
@@ -59,7 +61,7 @@ pub async fn execute(args: Args) -> anyhow::Result<()> {
 
     let config = Config::infer().await.context("no cluster is configured")?;
     let client = Client::try_from(config.clone())?;
-    await_definitions(&client).await?;
+    wait_for_crds(&client).await?;
     health.ready.store(true, Ordering::Relaxed);
 
     let elector = Elector {
@@ -69,51 +71,51 @@ pub async fn execute(args: Args) -> anyhow::Result<()> {
     };
     let (metrics, server) = (health.metrics.clone(), Server::new(&args.database_dir));
     let lead = elector.run(&stop, |term| async move {
-        metrics.leads(true);
+        metrics.set_leader(true);
         reconcile::run(client, settings, server, metrics.clone(), term).await;
-        metrics.leads(false);
+        metrics.set_leader(false);
     });
     tokio::select! {
-        led = lead => led?,
-        () = async { stop.cancelled().await; sleep(GRACE).await } => {
-            bail!("running reconciles did not end within {} s", GRACE.as_secs());
+        result = lead => result?,
+        () = async { stop.cancelled().await; sleep(SHUTDOWN_TIMEOUT).await } => {
+            bail!("running reconciles did not end within {} s", SHUTDOWN_TIMEOUT.as_secs());
         }
     }
     if !stop.is_cancelled() {
-        bail!("the watches ended by themselves");
+        bail!("the watches ended unexpectedly");
     }
     probes.await?.with_context(|| format!("cannot serve probes on {}", args.listen))
 }
 
-/// A client of its own for the lease, without retries: they could outlast the lease.
+/// A separate client for the lease, without retries: they could outlast the lease.
 fn lease_client(mut config: Config) -> anyhow::Result<Client> {
     config.default_retry = false;
     config.connect_timeout = Some(Duration::from_secs(5));
     Ok(Client::try_from(config)?)
 }
 
-/// Waits for the three definitions. The API server may be out of reach for a moment, as when the pod's
-/// network is still being set up.
-async fn await_definitions(client: &Client) -> anyhow::Result<()> {
+/// Waits until the three CustomResourceDefinitions are established. The API server may be unreachable for a
+/// moment, for example while the network of the pod is being set up.
+async fn wait_for_crds(client: &Client) -> anyhow::Result<()> {
     let crds = Api::<CustomResourceDefinition>::all(client.clone());
     for name in [Municipality::crd_name(), ModuleClass::crd_name(), ServiceModule::crd_name()] {
-        let deadline = Instant::now() + PATIENCE;
-        while let Err(missing) = definition(&crds, name).await {
+        let deadline = Instant::now() + CRD_TIMEOUT;
+        while let Err(error) = check_crd_established(&crds, name).await {
             if Instant::now() > deadline {
-                return Err(missing);
+                return Err(error);
             }
-            tracing::info!(missing = format!("{missing:#}"), "waiting");
+            tracing::info!(error = format!("{error:#}"), "waiting for the CustomResourceDefinitions");
             sleep(Duration::from_secs(1)).await;
         }
     }
     Ok(())
 }
 
-async fn definition(crds: &Api<CustomResourceDefinition>, name: &str) -> anyhow::Result<()> {
+async fn check_crd_established(crds: &Api<CustomResourceDefinition>, name: &str) -> anyhow::Result<()> {
     let crd =
         crds.get_opt(name).await.with_context(|| format!("cannot read CustomResourceDefinition {name}"))?;
     if !conditions::is_crd_established().matches_object(crd.as_ref()) {
-        bail!("CustomResourceDefinition {name} is not there; apply crds/ first");
+        bail!("CustomResourceDefinition {name} is not established; apply crds/ first");
     }
     Ok(())
 }
@@ -124,7 +126,7 @@ fn stop_on_signal() -> anyhow::Result<CancellationToken> {
         let (mut signals, stop) = (signal(kind)?, stop.clone());
         tokio::spawn(async move {
             signals.recv().await;
-            tracing::info!("stopping");
+            tracing::info!("received a signal, stopping");
             stop.cancel();
         });
     }

@@ -13,7 +13,7 @@ use crate::api::conditions::READY;
 use crate::api::{Municipality, ServiceModule};
 use crate::tenant::TownName;
 
-/// Prints a table over all municipalities and their modules.
+/// Prints a table of all municipalities and their modules.
 pub async fn execute() -> anyhow::Result<()> {
     let client = Client::try_default().await.context("no cluster is configured; set KUBECONFIG")?;
     let everything = ListParams::default();
@@ -21,11 +21,14 @@ pub async fn execute() -> anyhow::Result<()> {
     let towns = towns.context("cannot list municipalities")?.items;
     let modules = Api::<DeserializeGuard<ServiceModule>>::all(client).list(&everything).await;
     let modules = modules.context("cannot list servicemodules")?.items;
-    println!("{}", table(&towns, &modules));
+    println!("{}", build_table(&towns, &modules));
     Ok(())
 }
 
-fn table(towns: &[DeserializeGuard<Municipality>], modules: &[DeserializeGuard<ServiceModule>]) -> Table {
+fn build_table(
+    towns: &[DeserializeGuard<Municipality>],
+    modules: &[DeserializeGuard<ServiceModule>],
+) -> Table {
     let mut table = Table::new();
     table.load_style(NOTHING).set_header([
         "MUNICIPALITY",
@@ -39,29 +42,32 @@ fn table(towns: &[DeserializeGuard<Municipality>], modules: &[DeserializeGuard<S
     for town in towns {
         let name = town.name_any();
         let (ars, status) = match &town.0 {
-            Ok(raw) => (raw.spec.ars.as_str(), ready(raw.status.as_ref().map(|status| &status.conditions))),
+            Ok(raw) => {
+                (raw.spec.ars.as_str(), find_ready(raw.status.as_ref().map(|status| &status.conditions)))
+            }
             Err(unreadable) => ("", Ready::unreadable(&unreadable.error)),
         };
         table.add_row([&name, ars, "", "", &status.status, &status.reason, &status.message_unless_ready()]);
         let namespace = format!("{}{name}", TownName::NAMESPACE_PREFIX);
         for module in modules.iter().filter(|module| module.namespace().as_ref() == Some(&namespace)) {
-            table.add_row(row(&name, module));
+            table.add_row(module_row(&name, module));
         }
     }
     table
 }
 
-fn row(town: &str, module: &DeserializeGuard<ServiceModule>) -> [String; 7] {
+fn module_row(town: &str, module: &DeserializeGuard<ServiceModule>) -> [String; 7] {
     let status = module.0.as_ref().ok().and_then(|raw| raw.status.clone()).unwrap_or_default();
     let ready = match &module.0 {
-        Ok(_) => ready(Some(&status.conditions)),
+        Ok(_) => find_ready(Some(&status.conditions)),
         Err(unreadable) => Ready::unreadable(&unreadable.error),
     };
-    let told = if ready.status == "True" { status.url.unwrap_or_default() } else { ready.message };
+    let url_or_message = if ready.status == "True" { status.url.unwrap_or_default() } else { ready.message };
     let version = status.version.unwrap_or_default();
-    [town.to_owned(), String::new(), module.name_any(), version, ready.status, ready.reason, told]
+    [town.to_owned(), String::new(), module.name_any(), version, ready.status, ready.reason, url_or_message]
 }
 
+/// What the table shows of the condition `Ready`.
 struct Ready {
     status: String,
     reason: String,
@@ -78,14 +84,14 @@ impl Ready {
     }
 }
 
-fn ready(conditions: Option<&Vec<Condition>>) -> Ready {
+fn find_ready(conditions: Option<&Vec<Condition>>) -> Ready {
     let condition = conditions.into_iter().flatten().find(|condition| condition.type_ == READY);
     match condition {
         Some(c) => Ready { status: c.status.clone(), reason: c.reason.clone(), message: c.message.clone() },
         None => Ready {
             status: "Unknown".to_owned(),
             reason: "NotSeen".to_owned(),
-            message: "the operator has not looked at it; check that it runs in rathaus-system".to_owned(),
+            message: "the operator has not processed it yet; check that it runs in rathaus-system".to_owned(),
         },
     }
 }

@@ -3,68 +3,68 @@
 
 use kube::core::Status;
 
-/// Why the cluster could not be read or written: a variant for each thing that a person would do
-/// differently.
+/// Why the cluster could not be read or written. There is one variant for each way to resolve it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// An object of that name is there, and somebody else made it.
+    /// An object of that name exists, and the operator did not apply it.
     #[error("{kind} {name} exists and was not made by rathaus; remove or rename it")]
     Foreign {
-        /// Its kind.
+        /// Kind of the object.
         kind: String,
-        /// Its name.
+        /// Name of the object.
         name: String,
     },
-    /// The operator lacks a right.
-    #[error("the operator may not {what}: {message}")]
+    /// The operator lacks a permission (RBAC or authentication).
+    #[error("the operator may not {action}: {message}")]
     Forbidden {
-        /// What it tried.
-        what: String,
-        /// What the API server said.
+        /// The action, as a verb with its object: `write Secret a`.
+        action: String,
+        /// Message of the API server.
         message: String,
     },
-    /// The API server refuses an object: its policy or a quota does.
-    #[error("the API server refuses to {what}: {message}")]
+    /// The API server rejects the object: it is invalid, or an admission policy or a quota forbids it.
+    #[error("the API server refuses to {action}: {message}")]
     Rejected {
-        /// What was tried.
-        what: String,
-        /// What the API server said.
+        /// The action, as a verb with its object.
+        action: String,
+        /// Message of the API server.
         message: String,
     },
-    /// Nothing wrong with the object: the API server did not answer, or something got in between.
-    #[error("cannot {what}: {message}")]
+    /// The API server did not answer, answered with an error of its own, or reported a conflict. The
+    /// object is not at fault, and a retry may succeed.
+    #[error("cannot {action}: {message}")]
     Unavailable {
-        /// What was tried.
-        what: String,
+        /// The action, as a verb with its object.
+        action: String,
         /// What went wrong.
         message: String,
     },
-    /// The database server.
+    /// The database server cannot provide what the module needs.
     #[error(transparent)]
     Database(#[from] super::database::Error),
 }
 
 impl Error {
-    /// Sorts a client's error; `what` completes "cannot …".
-    pub(super) fn of(what: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
-        let what = what.into();
+    /// Classifies an error of the Kubernetes client; `action` completes "cannot …".
+    pub(super) fn from_kube(action: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
+        let action = action.into();
         move |error| match error {
-            kube::Error::Api(status) => Self::of_status(what, *status),
-            other => Self::Unavailable { what, message: other.to_string() },
+            kube::Error::Api(status) => Self::from_status(action, *status),
+            other => Self::Unavailable { action, message: other.to_string() },
         }
     }
 
-    fn of_status(what: String, status: Status) -> Self {
+    fn from_status(action: String, status: Status) -> Self {
         let message = status.message.clone();
-        // Admission answers 403 as well, for a quota that is used up or a pod that is not restricted.
-        let by_admission = ["exceeded quota", "violates PodSecurity", "ValidatingAdmissionPolicy"];
+        // Admission also answers 403, for an exceeded quota or a violated policy: that is no missing right.
+        let admission_messages = ["exceeded quota", "violates PodSecurity", "ValidatingAdmissionPolicy"];
         match status.code {
-            403 if by_admission.iter().any(|words| message.contains(words)) => {
-                Self::Rejected { what, message }
+            403 if admission_messages.iter().any(|text| message.contains(text)) => {
+                Self::Rejected { action, message }
             }
-            401 | 403 => Self::Forbidden { what, message },
-            400 | 422 => Self::Rejected { what, message },
-            _ => Self::Unavailable { what, message },
+            401 | 403 => Self::Forbidden { action, message },
+            400 | 422 => Self::Rejected { action, message },
+            _ => Self::Unavailable { action, message },
         }
     }
 }

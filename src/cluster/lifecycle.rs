@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! The three objects themselves: finalizers and status.
+//! Finalizers and status of the custom resources.
 
 use std::fmt::Debug;
 
@@ -15,10 +15,11 @@ use serde_json::json;
 use super::Error;
 use crate::tenant::FIELD_MANAGER;
 
-/// The finalizer by which the operator is asked before a Municipality or ServiceModule goes.
+/// The finalizer of the operator: the API server keeps a deleted Municipality or ServiceModule until the
+/// operator has cleaned up and removed it.
 pub const FINALIZER: &str = "rathaus.dev/cleanup";
 
-/// Asks to be asked.
+/// Adds [`FINALIZER`] to an object, unless it is already set.
 pub async fn add_finalizer<K>(api: &Api<K>, object: &K) -> Result<(), Error>
 where
     K: Resource + Clone + Debug + DeserializeOwned,
@@ -30,7 +31,7 @@ where
     write_finalizers(api, object, finalizers).await
 }
 
-/// Lets it go.
+/// Removes [`FINALIZER`] from an object, so that the API server can delete it.
 pub async fn remove_finalizer<K>(api: &Api<K>, object: &K) -> Result<(), Error>
 where
     K: Resource + Clone + Debug + DeserializeOwned,
@@ -43,16 +44,16 @@ async fn write_finalizers<K>(api: &Api<K>, object: &K, finalizers: Vec<&str>) ->
 where
     K: Resource + Clone + Debug + DeserializeOwned,
 {
-    // The resource version makes the write fail where somebody else changed the list meanwhile.
+    // With the resource version, the write fails if another client has changed the object in the meantime.
     let patch = json!({"metadata": {"resourceVersion": object.resource_version(), "finalizers": finalizers}});
     match api.patch_metadata(&object.name_any(), &PatchParams::default(), &Patch::Merge(&patch)).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-        Err(error) => Err(Error::of(format!("write the finalizers of {}", object.name_any()))(error)),
+        Err(error) => Err(Error::from_kube(format!("write the finalizers of {}", object.name_any()))(error)),
     }
 }
 
-/// Writes a status.
+/// Writes the status of a custom resource by server-side apply. A resource that no longer exists is no error.
 pub async fn write_status<K>(api: &Api<K>, name: &str, status: &impl Serialize) -> Result<(), Error>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
@@ -62,15 +63,16 @@ where
     match api.patch_status(name, &params, &Patch::Apply(&patch)).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-        Err(error) => Err(Error::of(format!("write the status of {name}"))(error)),
+        Err(error) => Err(Error::from_kube(format!("write the status of {name}"))(error)),
     }
 }
 
-/// Whether an object is deleted only because its definition is: then it says nothing about data.
-pub async fn is_terminating_crd(client: &Client, name: &str) -> Result<bool, Error> {
+/// Whether the CustomResourceDefinition `name` is being deleted or is gone. The API server then deletes
+/// every object of that kind, which must not be taken for a decision to delete a town's data.
+pub async fn is_crd_being_deleted(client: &Client, name: &str) -> Result<bool, Error> {
     let crd = Api::<CustomResourceDefinition>::all(client.clone())
         .get_metadata_opt(name)
         .await
-        .map_err(Error::of(format!("read CustomResourceDefinition {name}")))?;
+        .map_err(Error::from_kube(format!("read CustomResourceDefinition {name}")))?;
     Ok(crd.is_none_or(|crd| crd.metadata.deletion_timestamp.is_some()))
 }

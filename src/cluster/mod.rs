@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! The only room with clients: reads the world, writes what is desired, takes away what is not,
-//! provisions databases and writes status.
+//! The only part of the operator with clients of the cluster and the database server. It reads the
+//! observed state, applies desired objects, prunes obsolete ones, provisions databases and writes status.
 
 mod apply;
 mod children;
@@ -12,8 +12,10 @@ mod error;
 mod lifecycle;
 mod tokens;
 
-pub use apply::{Applied, apply, delete_namespace, one, prune};
-pub use children::{Children, children_of_module, children_of_town, namespace, pods, secret};
+pub use apply::{Applied, apply, delete_namespace, first_of_kind, prune};
+pub use children::{
+    Children, get_namespace, get_secret, list_module_children, list_pods, list_town_children,
+};
 pub use error::Error;
-pub use lifecycle::{FINALIZER, add_finalizer, is_terminating_crd, remove_finalizer, write_status};
-pub use tokens::token_authority;
+pub use lifecycle::{FINALIZER, add_finalizer, is_crd_being_deleted, remove_finalizer, write_status};
+pub use tokens::fetch_token_authority;

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Client;
+use kube::core::DeserializeGuard;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::runtime::reflector::Store;
 
-use super::Guarded;
 use crate::api::conditions::READY;
 use crate::api::{ModuleClass, Municipality, ServiceModule};
 use crate::cluster::{self, database::Server};
@@ -23,29 +23,30 @@ use crate::settings::Settings;
 use crate::status::{Outcome, Report, Step, condition_events};
 use crate::tenant::FIELD_MANAGER;
 
-/// Longer than any sound run takes; the client's own retries could go on for minutes.
+/// Limits one run. A healthy run takes far less; without the limit, the client's own retries could go on
+/// for minutes.
 const RECONCILE_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// What every reconcile needs.
+/// What every run needs: clients, settings, and the objects in the watch caches.
 pub struct Context {
-    /// The cluster.
+    /// Client of the cluster.
     pub client: Client,
-    /// What state IT configured.
+    /// The platform's settings, from state IT.
     pub settings: Settings,
     /// The shared database server.
     pub server: Server,
-    /// What is counted.
+    /// The operator's metrics.
     pub metrics: Arc<Metrics>,
-    /// All Municipalities, as the watch last saw them.
-    pub towns: Store<Guarded<Municipality>>,
-    /// All ModuleClasses.
-    pub classes: Store<Guarded<ModuleClass>>,
-    /// All ServiceModules.
-    pub modules: Store<Guarded<ServiceModule>>,
+    /// Cache of all Municipalities, kept up to date by a watch.
+    pub towns: Store<DeserializeGuard<Municipality>>,
+    /// Cache of all ModuleClasses.
+    pub classes: Store<DeserializeGuard<ModuleClass>>,
+    /// Cache of all ServiceModules.
+    pub modules: Store<DeserializeGuard<ServiceModule>>,
     recorder: Recorder,
-    /// How tokens are signed, and when that was asked.
-    authority: tokio::sync::Mutex<Option<(Instant, TokenAuthority)>>,
-    /// Failures in a row, by object; retry slows down with them.
+    /// The last token authority that was read, and when.
+    token_authority: tokio::sync::Mutex<Option<(Instant, TokenAuthority)>>,
+    /// Number of consecutive failures by object; the retry delay grows with it.
     pub(super) failures: Mutex<HashMap<String, u32>>,
 }
 
@@ -55,9 +56,9 @@ impl Context {
         settings: Settings,
         server: Server,
         metrics: Arc<Metrics>,
-        towns: Store<Guarded<Municipality>>,
-        classes: Store<Guarded<ModuleClass>>,
-        modules: Store<Guarded<ServiceModule>>,
+        towns: Store<DeserializeGuard<Municipality>>,
+        classes: Store<DeserializeGuard<ModuleClass>>,
+        modules: Store<DeserializeGuard<ServiceModule>>,
     ) -> Self {
         let reporter =
             Reporter { controller: FIELD_MANAGER.to_owned(), instance: std::env::var("POD_NAME").ok() };
@@ -71,53 +72,59 @@ impl Context {
             classes,
             modules,
             recorder,
-            authority: tokio::sync::Mutex::default(),
+            token_authority: tokio::sync::Mutex::default(),
             failures: Mutex::default(),
         }
     }
 
-    /// Waits until everything has been read once: nobody is judged by half a world.
-    pub(super) async fn synced(&self) {
-        // An error means that the writer is gone, and with it the process.
+    /// Waits until all caches have been filled once, since objects are checked against each other.
+    pub(super) async fn wait_until_synced(&self) {
+        // An error means that the writer was dropped, which happens only when the process ends.
         let _ = self.towns.wait_until_ready().await;
         let _ = self.classes.wait_until_ready().await;
         let _ = self.modules.wait_until_ready().await;
     }
 
-    /// How the API server signs the tokens of ServiceAccounts; asked once in each resync period.
+    /// Issuer and keys of the ServiceAccount tokens, read from the API server once per resync period.
     pub(super) async fn token_authority(&self) -> Result<TokenAuthority, cluster::Error> {
-        let mut known = self.authority.lock().await;
-        if let Some((asked, authority)) = known.as_ref()
-            && asked.elapsed() < self.settings.resync_period()
+        let mut cached = self.token_authority.lock().await;
+        if let Some((fetched_at, authority)) = cached.as_ref()
+            && fetched_at.elapsed() < self.settings.resync_period()
         {
             return Ok(authority.clone());
         }
-        let authority = cluster::token_authority(&self.client).await?;
-        *known = Some((Instant::now(), authority.clone()));
+        let authority = cluster::fetch_token_authority(&self.client).await?;
+        *cached = Some((Instant::now(), authority.clone()));
         Ok(authority)
     }
 
-    /// Runs one reconcile within its time.
-    pub(super) async fn bounded(&self, run: impl Future<Output = Option<Report>>) -> Option<Report> {
+    /// Limits a run to [`RECONCILE_TIMEOUT`]; reports a failure when it takes longer.
+    pub(super) async fn with_timeout(&self, run: impl Future<Output = Option<Report>>) -> Option<Report> {
         tokio::time::timeout(RECONCILE_TIMEOUT, run).await.unwrap_or_else(|_| {
             let message =
-                format!("not done after {} s; it is tried again by itself", RECONCILE_TIMEOUT.as_secs());
+                format!("not done after {} s; the operator tries again", RECONCILE_TIMEOUT.as_secs());
             let step = Step { condition: READY, outcome: Outcome::Failed, reason: "TimedOut", message };
             Some(Report { steps: vec![step] })
         })
     }
 
-    /// Tells what is new, to whoever reads events. Telling is best effort.
-    pub(super) async fn announce(&self, about: &ObjectReference, before: &[Condition], after: &[Condition]) {
-        for news in condition_events(before, after) {
+    /// Publishes an event about `object` for each change of its conditions that is worth one. Best effort:
+    /// a failure is only logged.
+    pub(super) async fn publish_events(
+        &self,
+        object: &ObjectReference,
+        before: &[Condition],
+        after: &[Condition],
+    ) {
+        for announcement in condition_events(before, after) {
             let event = Event {
-                type_: if news.warning { EventType::Warning } else { EventType::Normal },
-                reason: news.reason,
-                action: news.action,
-                note: Some(news.note),
+                type_: if announcement.warning { EventType::Warning } else { EventType::Normal },
+                reason: announcement.reason,
+                action: announcement.action,
+                note: Some(announcement.note),
                 secondary: None,
             };
-            if let Err(error) = self.recorder.publish(&event, about).await {
+            if let Err(error) = self.recorder.publish(&event, object).await {
                 tracing::warn!(%error, "event not published");
             }
         }
@@ -128,8 +135,8 @@ impl Context {
     }
 }
 
-/// The readable objects of a store.
-pub(super) fn readable<K>(store: &Store<Guarded<K>>) -> Vec<Arc<Guarded<K>>>
+/// The objects of a cache that could be deserialized.
+pub(super) fn list_readable<K>(store: &Store<DeserializeGuard<K>>) -> Vec<Arc<DeserializeGuard<K>>>
 where
     K: kube::Resource<DynamicType = ()> + Clone + Debug + 'static,
 {

@@ -1,11 +1,12 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Leadership by Lease (coordination.k8s.io/v1), as client-go does it: optimistic concurrency, the
-//! local monotonic clock only, and a leader that steps down before another may step up.
+//! Leader election by Lease (coordination.k8s.io/v1), with the algorithm of client-go: optimistic
+//! concurrency, only the local monotonic clock, and a leader that steps down before another candidate
+//! may take the lease.
 //!
-//! Own code, since the crate for this version of the client keeps leading while the API server is
-//! out of reach.
+//! Not a crate: the one that works with this version of the client keeps leading while the API server
+//! is unreachable.
 
 use std::future::Future;
 use std::time::Duration;
@@ -18,47 +19,49 @@ use kube::api::{ObjectMeta, PostParams};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// How long a lease holds without being renewed.
-const DURATION: Duration = Duration::from_secs(15);
-/// After which a leader that cannot renew gives up; shorter, so that two never lead at a time.
+/// How long a lease is valid without being renewed.
+const LEASE_DURATION: Duration = Duration::from_secs(15);
+/// A leader that could not renew the lease for this time steps down. Shorter than [`LEASE_DURATION`], so
+/// that there are never two leaders.
 const RENEW_DEADLINE: Duration = Duration::from_secs(10);
-const RETRY: Duration = Duration::from_secs(2);
+/// Pause between two attempts to acquire or renew the lease.
+const RETRY_PERIOD: Duration = Duration::from_secs(2);
 
 /// One candidate for a lease.
 pub struct Elector {
-    /// Leases of the operator's namespace; of a client of their own, without retries that could hang.
+    /// Leases of the operator's namespace, by a client without retries: they could outlast the lease.
     pub leases: Api<Lease>,
-    /// The lease's name.
+    /// Name of the lease.
     pub name: String,
-    /// The candidate's name: the pod's.
+    /// Name of the candidate: the name of the pod.
     pub identity: String,
 }
 
-/// The lease as last seen, and when it was first seen so.
-type Seen = Option<(String, Instant)>;
+/// The last observed resource version of the lease, and when it was first observed.
+type ObservedLease = Option<(String, Instant)>;
 
 impl Elector {
-    /// Waits for the lease, leads until `lead` ends or the lease is lost, and gives it back.
+    /// Waits for the lease, runs `lead` until it ends or the lease is lost, and releases the lease.
     ///
     /// # Errors
-    /// When the lease could not be renewed in time; the process should then end.
+    /// The lease could not be renewed within [`RENEW_DEADLINE`]. The process must then end.
     pub async fn run<F, Fut>(&self, stop: &CancellationToken, lead: F) -> anyhow::Result<()>
     where
         F: FnOnce(CancellationToken) -> Fut,
         Fut: Future<Output = ()>,
     {
-        let mut seen = None;
-        while !self.attempt(&mut seen, RENEW_DEADLINE).await {
+        let mut observed = None;
+        while !self.acquire_or_renew_within(RENEW_DEADLINE, &mut observed).await {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                () = sleep(RETRY) => {}
+                () = sleep(RETRY_PERIOD) => {}
             }
         }
         tracing::info!(identity = self.identity, "leading");
         let term = stop.child_token();
         let ended = tokio::select! {
             () = lead(term.clone()) => Ok(()),
-            () = self.renew(&mut seen) => Err(anyhow::anyhow!("leadership lost: the lease could not be renewed for {} s", RENEW_DEADLINE.as_secs())),
+            () = self.renew_until_lost(&mut observed) => Err(anyhow::anyhow!("leadership lost: the lease could not be renewed for {} s", RENEW_DEADLINE.as_secs())),
         };
         term.cancel();
         if ended.is_ok() {
@@ -67,73 +70,75 @@ impl Elector {
         ended
     }
 
-    /// Renews until that fails for too long.
-    async fn renew(&self, seen: &mut Seen) {
+    /// Renews the lease again and again; returns when it could not be renewed for [`RENEW_DEADLINE`].
+    async fn renew_until_lost(&self, observed: &mut ObservedLease) {
         let mut renewed = Instant::now();
         while renewed.elapsed() < RENEW_DEADLINE {
-            sleep(RETRY).await;
+            sleep(RETRY_PERIOD).await;
             let left = RENEW_DEADLINE.saturating_sub(renewed.elapsed());
-            if self.attempt(seen, left).await {
+            if self.acquire_or_renew_within(left, observed).await {
                 renewed = Instant::now();
             }
         }
     }
 
-    /// Whether the lease is ours after one try.
-    async fn attempt(&self, seen: &mut Seen, patience: Duration) -> bool {
-        match timeout(patience, self.try_acquire(seen)).await {
-            Ok(Ok(ours)) => ours,
+    /// Makes one attempt; returns whether this candidate holds the lease. Errors are only logged.
+    async fn acquire_or_renew_within(&self, limit: Duration, observed: &mut ObservedLease) -> bool {
+        match timeout(limit, self.acquire_or_renew(observed)).await {
+            Ok(Ok(acquired)) => acquired,
             Ok(Err(error)) => {
-                tracing::warn!(%error, "lease");
+                tracing::warn!(%error, "cannot acquire or renew the lease");
                 false
             }
             Err(_) => {
-                tracing::warn!("lease: no answer in time");
+                tracing::warn!("cannot acquire or renew the lease: the API server did not answer in time");
                 false
             }
         }
     }
 
-    async fn try_acquire(&self, seen: &mut Seen) -> kube::Result<bool> {
+    async fn acquire_or_renew(&self, observed: &mut ObservedLease) -> kube::Result<bool> {
         let Some(mut lease) = self.leases.get_opt(&self.name).await? else {
-            return accepted(self.leases.create(&PostParams::default(), &self.fresh()).await)
-                .map(|new| new.is_some());
+            return none_if_conflict(self.leases.create(&PostParams::default(), &self.new_lease()).await)
+                .map(|created| created.is_some());
         };
         let version = lease.metadata.resource_version.clone().unwrap_or_default();
-        if seen.as_ref().is_none_or(|(known, _)| *known != version) {
-            *seen = Some((version, Instant::now()));
+        if observed.as_ref().is_none_or(|(last, _)| *last != version) {
+            *observed = Some((version, Instant::now()));
         }
-        let unchanged_for = seen.as_ref().map(|(_, since)| since.elapsed()).unwrap_or_default();
+        let unchanged_for = observed.as_ref().map(|(_, since)| since.elapsed()).unwrap_or_default();
         let spec = lease.spec.get_or_insert_default();
         let holder = spec.holder_identity.clone().unwrap_or_default();
-        let lasts =
+        let valid_for =
             Duration::from_secs(spec.lease_duration_seconds.unwrap_or(1).max(1).unsigned_abs().into());
-        let mine = holder == self.identity;
-        if !mine && !holder.is_empty() && unchanged_for <= lasts {
+        let is_held = holder == self.identity;
+        if !is_held && !holder.is_empty() && unchanged_for <= valid_for {
             return Ok(false);
         }
         let now = MicroTime(Timestamp::now());
-        if !mine {
+        if !is_held {
             spec.lease_transitions = Some(spec.lease_transitions.unwrap_or(0) + 1);
             spec.acquire_time = Some(now.clone());
         }
         spec.holder_identity = Some(self.identity.clone());
-        spec.lease_duration_seconds = Some(DURATION.as_secs() as i32);
+        spec.lease_duration_seconds = Some(LEASE_DURATION.as_secs() as i32);
         spec.renew_time = Some(now);
-        let written = accepted(self.leases.replace(&self.name, &PostParams::default(), &lease).await)?;
+        let written =
+            none_if_conflict(self.leases.replace(&self.name, &PostParams::default(), &lease).await)?;
         if let Some(lease) = &written {
-            *seen = lease.metadata.resource_version.clone().map(|version| (version, Instant::now()));
+            *observed = lease.metadata.resource_version.clone().map(|version| (version, Instant::now()));
         }
         Ok(written.is_some())
     }
 
-    fn fresh(&self) -> Lease {
+    /// The lease as it is created, held by this candidate.
+    fn new_lease(&self) -> Lease {
         let now = MicroTime(Timestamp::now());
         Lease {
             metadata: ObjectMeta { name: Some(self.name.clone()), ..Default::default() },
             spec: Some(LeaseSpec {
                 holder_identity: Some(self.identity.clone()),
-                lease_duration_seconds: Some(DURATION.as_secs() as i32),
+                lease_duration_seconds: Some(LEASE_DURATION.as_secs() as i32),
                 acquire_time: Some(now.clone()),
                 renew_time: Some(now),
                 lease_transitions: Some(0),
@@ -142,21 +147,21 @@ impl Elector {
         }
     }
 
-    /// Gives the lease back, so that another need not wait for its end.
+    /// Releases the lease, so that the next leader need not wait until it expires.
     async fn release(&self) {
         let Ok(Some(mut lease)) = self.leases.get_opt(&self.name).await else { return };
         let spec = lease.spec.get_or_insert_default();
         if spec.holder_identity.as_deref() == Some(&self.identity) {
             spec.holder_identity = None;
             if let Err(error) = self.leases.replace(&self.name, &PostParams::default(), &lease).await {
-                tracing::warn!(%error, "lease not given back; it ends by itself");
+                tracing::warn!(%error, "cannot release the lease; it will expire");
             }
         }
     }
 }
 
-/// `None` where another candidate was quicker.
-fn accepted(written: kube::Result<Lease>) -> kube::Result<Option<Lease>> {
+/// `None` if another candidate has written the lease in the meantime.
+fn none_if_conflict(written: kube::Result<Lease>) -> kube::Result<Option<Lease>> {
     match written {
         Ok(lease) => Ok(Some(lease)),
         Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => Ok(None),

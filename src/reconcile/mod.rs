@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Order, watches, retry, concurrency, leadership: which room is asked when.
+//! The controllers: watches, triggers, order of the steps, retry, concurrency and leader election.
 
 mod class;
 mod context;
@@ -33,17 +33,17 @@ use crate::serve::Metrics;
 use crate::settings::Settings;
 use triggers::{Receivers, Triggers};
 
-/// Reconciles that run at a time, for each kind. The client opens a connection for each request in
-/// flight, and the API server is what is slow.
+/// Number of objects of each kind that are reconciled at a time. The client opens a connection for each
+/// request in flight, and the API server is the bottleneck.
 const CONCURRENCY: u16 = 8;
 
-/// Merges the burst of events that follows a write into one look.
+/// Merges the burst of events that follows a write into one run.
 const DEBOUNCE: Duration = Duration::from_millis(200);
 
-/// An object that could perhaps not be read; one of them never stops the list.
-pub type Guarded<K> = DeserializeGuard<K>;
-
-/// Runs the operator until `stop` is cancelled, which lets running reconciles end.
+/// Runs the controllers until `stop` is cancelled; runs that have begun are completed then.
+///
+/// Objects are wrapped in [`DeserializeGuard`], so that one that cannot be deserialized does not stop the
+/// watch of its kind.
 pub async fn run(
     client: Client,
     settings: Settings,
@@ -67,61 +67,74 @@ pub async fn run(
     let triggers = Arc::new(triggers);
 
     let (on_town, on_class, on_module) = (triggers.clone(), triggers.clone(), triggers.clone());
-    let known = module_store.clone();
-    let town_events = watch(&client, town_writer, move |object| on_town.town_changed(object, &known));
-    let known = module_store.clone();
-    let class_events = watch(&client, class_writer, move |object| on_class.class_changed(object, &known));
-    let known = module_store.clone();
-    let module_events = watch(&client, module_writer, move |object| on_module.module_changed(object, &known));
+    let modules_of_town = module_store.clone();
+    let town_events = watch(&client, town_writer, move |town| on_town.town_changed(town, &modules_of_town));
+    let modules_of_class = module_store.clone();
+    let class_events =
+        watch(&client, class_writer, move |class| on_class.class_changed(class, &modules_of_class));
+    let siblings = module_store.clone();
+    let module_events =
+        watch(&client, module_writer, move |module| on_module.module_changed(module, &siblings));
 
     let config = || controller::Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE);
     let town_controller = Controller::for_stream(town_events, town_store)
         .with_config(config())
         .reconcile_on(towns)
         .graceful_shutdown_on(stop.clone().cancelled_owned())
-        .run(town::reconcile, retry::never_an_error, context.clone());
+        .run(town::reconcile, retry::error_policy, context.clone());
     let class_controller = Controller::for_stream(class_events, class_store)
         .with_config(config())
         .reconcile_on(classes)
         .graceful_shutdown_on(stop.clone().cancelled_owned())
-        .run(class::reconcile, retry::never_an_error, context.clone());
+        .run(class::reconcile, retry::error_policy, context.clone());
     let module_controller = Controller::for_stream(module_events, module_store)
         .with_config(config())
         .reconcile_on(modules)
         .graceful_shutdown_on(stop.clone().cancelled_owned())
-        .run(module::reconcile, retry::never_an_error, context.clone());
+        .run(module::reconcile, retry::error_policy, context.clone());
 
+    let controllers = async {
+        tokio::join!(
+            run_controller(town_controller),
+            run_controller(class_controller),
+            run_controller(module_controller)
+        )
+    };
     let children = triggers::watch_children(client, triggers);
     tokio::select! {
-        _ = async { tokio::join!(drain(town_controller), drain(class_controller), drain(module_controller)) } => {}
+        _ = controllers => {}
         () = children => {}
     }
 }
 
-/// Watches one of our kinds: without field ownership, which would be half of the memory; every change
-/// is told to `changed`, and those of somebody's making start a reconcile.
+/// Watches one of the custom resources and fills its cache. `managedFields` are dropped, since they would
+/// take half of the memory.
+///
+/// `on_change` is called for every event. The returned stream, which starts runs, has only those that
+/// change the spec or the finalizers, and thus not the operator's own writes of a status.
 fn watch<K>(
     client: &Client,
-    writer: Writer<Guarded<K>>,
-    changed: impl Fn(&Guarded<K>) + Send + Sync + 'static,
-) -> impl Stream<Item = Result<Guarded<K>, watcher::Error>> + Send + 'static
+    writer: Writer<DeserializeGuard<K>>,
+    on_change: impl Fn(&DeserializeGuard<K>) + Send + Sync + 'static,
+) -> impl Stream<Item = Result<DeserializeGuard<K>, watcher::Error>> + Send + 'static
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
-    watcher(Api::<Guarded<K>>::all(client.clone()), watcher::Config::default().any_semantic())
+    watcher(Api::<DeserializeGuard<K>>::all(client.clone()), watcher::Config::default().any_semantic())
         .default_backoff()
         .modify(|object| object.managed_fields_mut().clear())
         .reflect(writer)
         .touched_objects()
         .inspect(move |event| {
             if let Ok(object) = event {
-                changed(object);
+                on_change(object);
             }
         })
         .predicate_filter(predicates::generation.combine(predicates::finalizers), PredicateConfig::default())
 }
 
-async fn drain<K, E>(events: impl Stream<Item = Result<(ObjectRef<K>, controller::Action), E>>)
+/// Runs a controller until its stream ends.
+async fn run_controller<K, E>(events: impl Stream<Item = Result<(ObjectRef<K>, controller::Action), E>>)
 where
     K: Resource,
     E: std::fmt::Display,
@@ -129,7 +142,7 @@ where
     events
         .for_each(|event| async {
             if let Err(error) = event {
-                // Mostly: an object went before its turn came.
+                // Usually an object that was deleted before its run began.
                 tracing::debug!(%error, "controller");
             }
         })

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! One look at one ServiceModule.
+//! Reconciles a ServiceModule: its database, its objects and its route.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -10,12 +10,13 @@ use std::time::Instant;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::jiff::Timestamp;
+use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 
-use super::context::{Context, readable};
-use super::{Guarded, retry, town};
+use super::context::{Context, list_readable};
+use super::{retry, town};
 use crate::api::conditions::{
     CLASS_ACCEPTED, DATABASE_READY, DEPLOYED, ISOLATED, READY, SERVICE_MODULE_CONDITIONS,
 };
@@ -28,126 +29,138 @@ use crate::tenant::{self, Module, ModuleContext, NamespaceClaim, Rejection, Town
 const KIND: &str = "servicemodule";
 
 pub(super) async fn reconcile(
-    object: Arc<Guarded<ServiceModule>>,
+    object: Arc<DeserializeGuard<ServiceModule>>,
     ctx: Arc<Context>,
 ) -> Result<Action, Infallible> {
-    ctx.synced().await;
+    ctx.wait_until_synced().await;
     let start = Instant::now();
     let namespace = object.namespace().unwrap_or_default();
-    let municipality = municipality(&namespace, &ctx);
+    let municipality = find_municipality(&namespace, &ctx);
     let town = municipality.as_ref().and_then(|town| town.0.as_ref().ok());
-    let mut made_from = None;
+    let mut provisioned = None;
     let report = match &object.0 {
-        // Deletion always ends; what cannot be read says nothing about data, so that all of it stays.
+        // Deletion must always complete. An unreadable object has no deletion policy, so that all data stays.
         Err(_) if object.meta().deletion_timestamp.is_some() => {
-            let api = Api::<Guarded<ServiceModule>>::namespaced(ctx.client.clone(), &namespace);
-            let kept = cluster::remove_finalizer(&api, &object).await.err();
-            kept.map(|error| Report { steps: vec![Step::failed(READY, &error)] })
+            let api = Api::<DeserializeGuard<ServiceModule>>::namespaced(ctx.client.clone(), &namespace);
+            let removed = cluster::remove_finalizer(&api, &object).await;
+            removed.err().map(|error| Report { steps: vec![Step::failed(READY, &error)] })
         }
         Err(unreadable) => Some(Report::unreadable(&unreadable.error)),
-        Ok(raw) if raw.meta().deletion_timestamp.is_some() => ctx.bounded(remove(raw, town, &ctx)).await,
+        Ok(raw) if raw.meta().deletion_timestamp.is_some() => {
+            ctx.with_timeout(clean_up(raw, town, &ctx)).await
+        }
         Ok(raw) if raw.spec.suspend => Some(Report::suspended("the module")),
         Ok(_) if town.is_some_and(|town| town.spec.suspend) => Some(Report::suspended("the municipality")),
-        Ok(raw) => ctx.bounded(async { Some(provision(raw, town, &ctx, &mut made_from).await) }).await,
+        Ok(raw) => ctx.with_timeout(async { Some(provision(raw, town, &ctx, &mut provisioned).await) }).await,
     };
     let name = format!("{namespace}/{}", object.name_any());
-    let Some(report) = report else { return Ok(retry::forget(&ctx, KIND, &name)) };
-    let written = write_status(&object, &report, made_from.as_ref(), &ctx).await;
-    Ok(retry::settle(&ctx, KIND, &name, &report, written, start.elapsed()))
+    let Some(report) = report else { return Ok(retry::forget_object(&ctx, KIND, &name)) };
+    let status_written = write_status(&object, &report, provisioned.as_ref(), &ctx).await;
+    Ok(retry::finish_run(&ctx, KIND, &name, &report, status_written, start.elapsed()))
 }
 
-/// The municipality that a namespace should be of. What the namespace's labels say does not count.
-fn municipality(namespace: &str, ctx: &Context) -> Option<Arc<Guarded<Municipality>>> {
+/// The Municipality to which a namespace belongs by its name. Labels of the namespace are not considered.
+fn find_municipality(namespace: &str, ctx: &Context) -> Option<Arc<DeserializeGuard<Municipality>>> {
     let name = TownName::from_namespace(namespace)?;
     ctx.towns.get(&ObjectRef::new(name.as_str()))
 }
 
+/// Provisions a module. `provisioned` is set if all of it was applied, whether or not it runs already.
 async fn provision(
     raw: &ServiceModule,
     town: Option<&Municipality>,
     ctx: &Context,
-    made_from: &mut Option<Module>,
+    provisioned: &mut Option<Module>,
 ) -> Report {
     let mut steps = Vec::new();
-    let stopped = pipeline(raw, town, ctx, made_from, &mut steps).await.err();
-    Report { steps: steps.into_iter().chain(stopped).collect() }
+    let unfinished = run_pipeline(raw, town, ctx, provisioned, &mut steps).await.err();
+    Report { steps: steps.into_iter().chain(unfinished).collect() }
 }
 
-/// observe → resolve → desired → apply → judge.
-async fn pipeline(
+/// Runs observe → resolve → desired → apply → report. Adds each completed step to `steps`, and returns
+/// the first one that could not be completed as the error.
+async fn run_pipeline(
     raw: &ServiceModule,
     town: Option<&Municipality>,
     ctx: &Context,
-    made_from: &mut Option<Module>,
+    provisioned: &mut Option<Module>,
     steps: &mut Vec<Step>,
 ) -> Result<(), Step> {
-    let at = |condition| move |error: cluster::Error| Step::failed(condition, &error);
+    let failed = |condition| move |error: cluster::Error| Step::failed(condition, &error);
     let namespace = raw.namespace().unwrap_or_default();
-    let town = settle_town(&namespace, town, ctx).await.map_err(at(CLASS_ACCEPTED))?;
-    let module = resolve(raw, town, ctx)?;
+    let town = resolve_isolated_town(&namespace, town, ctx).await.map_err(failed(CLASS_ACCEPTED))?;
+    let module = resolve_module(raw, town, ctx)?;
     steps.push(Step::ready(
         CLASS_ACCEPTED,
         "Accepted",
         format!("class {} {}", module.class.name, module.class.version),
     ));
-    cluster::add_finalizer(&Api::namespaced(ctx.client.clone(), &namespace), raw).await.map_err(at(READY))?;
-
-    let children = cluster::children_of_module(&ctx.client, &namespace, module.name.as_str())
+    cluster::add_finalizer(&Api::namespaced(ctx.client.clone(), &namespace), raw)
         .await
-        .map_err(at(DEPLOYED))?;
-    let database = ctx.server.ensure(&module, known_url(&children).as_deref()).await;
+        .map_err(failed(READY))?;
+
+    let children = cluster::list_module_children(&ctx.client, &namespace, module.name.as_str())
+        .await
+        .map_err(failed(DEPLOYED))?;
+    let database = ctx.server.provision(&module, current_database_url(&children).as_deref()).await;
     let database = database.map_err(|error| Step::failed(DATABASE_READY, &error.into()))?;
     let name = module.name.database_name(&module.town.name);
     steps.push(Step::ready(DATABASE_READY, "Provisioned", format!("database {name} with a role of its own")));
 
-    secrets_are_there(&module, ctx).await?;
+    check_named_secrets(&module, ctx).await?;
     let authority = if module.callers.is_empty() {
         None
     } else {
-        Some(ctx.token_authority().await.map_err(at(DEPLOYED))?)
+        Some(ctx.token_authority().await.map_err(failed(DEPLOYED))?)
     };
-    let around = Environment { database, authority, routed: was_available(&children) };
+    let inputs = Environment { database, authority, routed: is_routed_or_available(&children) };
     let mut applied = Applied::default();
-    let plan = desired::module::plan(&module, &around, &ctx.settings);
-    cluster::apply(&ctx.client, plan.into_objects(), &children, &mut applied).await.map_err(at(DEPLOYED))?;
-    cluster::prune(&ctx.client, &children, &applied).await.map_err(at(DEPLOYED))?;
-    let pods = match applied.one::<Deployment>(Kind::Deployment) {
+    let plan = desired::module::plan(&module, &inputs, &ctx.settings);
+    cluster::apply(&ctx.client, plan.into_objects(), &children, &mut applied)
+        .await
+        .map_err(failed(DEPLOYED))?;
+    cluster::prune(&ctx.client, &children, &applied).await.map_err(failed(DEPLOYED))?;
+    let pods = match applied.first_of_kind::<Deployment>(Kind::Deployment) {
         Some(deployment) if status::is_available(&deployment) => Vec::new(),
-        _ => cluster::pods(&ctx.client, &namespace, module.name.as_str()).await.map_err(at(DEPLOYED))?,
+        _ => cluster::list_pods(&ctx.client, &namespace, module.name.as_str())
+            .await
+            .map_err(failed(DEPLOYED))?,
     };
     steps.extend(status::evaluate_module(&applied, &pods));
-    *made_from = Some(module);
+    *provisioned = Some(module);
     Ok(())
 }
 
-/// Looks into the Secrets that the town names before anything is changed: pods would wait for one that
-/// is missing, and say so nowhere that the town looks. What runs keeps running.
-async fn secrets_are_there(module: &Module, ctx: &Context) -> Result<(), Step> {
+/// Checks the Secrets that the ServiceModule names before any object is changed. New pods would wait for a
+/// missing Secret, and only their events would say so. Pods that run already keep running.
+async fn check_named_secrets(module: &Module, ctx: &Context) -> Result<(), Step> {
     let namespace = module.town.name.namespace();
     for named in module.configuration.secrets() {
-        let found = cluster::secret(&ctx.client, &namespace, &named.name).await;
+        let found = cluster::get_secret(&ctx.client, &namespace, &named.name).await;
         let found = found.map_err(|error| Step::failed(DEPLOYED, &error))?;
         named.check(&namespace, found.as_ref())?;
     }
     Ok(())
 }
 
-/// The town, if it can be served and the namespace is really its own.
-async fn settle_town(
+/// Resolves the town to which the namespace belongs, once the operator has created and isolated the
+/// namespace for it. The inner error says why the town cannot have modules yet.
+async fn resolve_isolated_town(
     namespace: &str,
     raw: Option<&Municipality>,
     ctx: &Context,
 ) -> Result<Result<Town, Rejection>, cluster::Error> {
     let Some(raw) = raw else {
-        let message = format!("namespace {namespace} is no municipality's");
+        let message = format!("namespace {namespace} belongs to no municipality");
         return Ok(Err(Rejection::waiting(CLASS_ACCEPTED, "MunicipalityNotFound", message)));
     };
-    let town = town::resolve(raw, ctx);
-    let observed = cluster::namespace(&ctx.client, namespace).await?;
+    let town = town::resolve_town(raw, ctx);
+    let observed = cluster::get_namespace(&ctx.client, namespace).await?;
     if let NamespaceClaim::Denied(rejection) = tenant::namespace_claim(raw, observed.as_ref()) {
         return Ok(Err(rejection));
     }
-    // Order, not authority: nothing runs in a namespace before its walls stand.
+    // The condition only orders the work: no module may run in a namespace before its network policies and
+    // quota are in force. It proves nothing, since others can write it, too.
     let conditions = raw.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     if !status::is_condition_true(conditions, ISOLATED) {
         let message = format!("namespace {namespace} is being prepared");
@@ -156,9 +169,13 @@ async fn settle_town(
     Ok(town)
 }
 
-fn resolve(raw: &ServiceModule, town: Result<Town, Rejection>, ctx: &Context) -> Result<Module, Rejection> {
+fn resolve_module(
+    raw: &ServiceModule,
+    town: Result<Town, Rejection>,
+    ctx: &Context,
+) -> Result<Module, Rejection> {
     let class = ctx.classes.get(&ObjectRef::new(&raw.spec.class));
-    let modules = readable(&ctx.modules);
+    let modules = list_readable(&ctx.modules);
     let siblings: Vec<_> = modules
         .iter()
         .filter_map(|module| module.0.as_ref().ok())
@@ -168,27 +185,29 @@ fn resolve(raw: &ServiceModule, town: Result<Town, Rejection>, ctx: &Context) ->
     tenant::resolve_module(raw, ModuleContext { town, class, siblings: &siblings }, &ctx.settings)
 }
 
-/// The database URL that the module's Secret holds.
-fn known_url(children: &Children) -> Option<String> {
-    let secret: Secret = cluster::one(children, Kind::Secret)?;
+/// The database URL in the module's existing Secret.
+fn current_database_url(children: &Children) -> Option<String> {
+    let secret: Secret = cluster::first_of_kind(children, Kind::Secret)?;
     String::from_utf8(secret.data?.remove(desired::module::DATABASE_URL_KEY)?.0).ok()
 }
 
-/// Whether citizens may be sent here: the pods are available, or were before. A module that fails
-/// later keeps its route: the gateway then says «unavailable», not «unknown».
-fn was_available(children: &Children) -> bool {
-    let available =
-        || cluster::one::<Deployment>(children, Kind::Deployment).is_some_and(|d| status::is_available(&d));
-    children.keys().any(|(kind, _)| *kind == Kind::HTTPRoute) || available()
+/// Whether the module gets a route: its pods are available, or it has a route already. A module that fails
+/// later keeps its route, so that the gateway answers 503 and not 404.
+fn is_routed_or_available(children: &Children) -> bool {
+    let has_route = children.keys().any(|(kind, _)| *kind == Kind::HTTPRoute);
+    has_route
+        || cluster::first_of_kind::<Deployment>(children, Kind::Deployment)
+            .is_some_and(|deployment| status::is_available(&deployment))
 }
 
-/// Ends what was made for the module; `None` once nothing is left to say.
-async fn remove(raw: &ServiceModule, town: Option<&Municipality>, ctx: &Context) -> Option<Report> {
+/// Cleans up after a deleted ServiceModule. Returns `None` once the finalizer is removed and no status can
+/// be written any more.
+async fn clean_up(raw: &ServiceModule, town: Option<&Municipality>, ctx: &Context) -> Option<Report> {
     if !raw.finalizers().iter().any(|name| name == FINALIZER) {
         return None;
     }
     let api = Api::<ServiceModule>::namespaced(ctx.client.clone(), &raw.namespace().unwrap_or_default());
-    let step = match clean_up(raw, town, ctx).await {
+    let step = match delete_children_and_database(raw, town, ctx).await {
         Ok(true) => Step::failed(READY, &cluster::remove_finalizer(&api, raw).await.err()?),
         Ok(false) => {
             let message = "pods and routes are being removed".to_owned();
@@ -199,64 +218,70 @@ async fn remove(raw: &ServiceModule, town: Option<&Municipality>, ctx: &Context)
     Some(Report { steps: vec![step] })
 }
 
-/// True once the pods are gone and the database is locked or dropped, as the town's policy says.
+/// Returns true once all objects of the module are gone and its database is locked or dropped, as the
+/// town's deletion policy says.
 ///
-/// Nothing is touched where the object goes only with its definition, or where its namespace is not
-/// a municipality's: then nothing was made.
-async fn clean_up(
+/// Nothing is changed if the ServiceModule is deleted only because its CustomResourceDefinition is, or if
+/// its namespace does not belong to a municipality: then the operator has created nothing for it.
+async fn delete_children_and_database(
     raw: &ServiceModule,
     town: Option<&Municipality>,
     ctx: &Context,
 ) -> Result<bool, cluster::Error> {
     let (namespace, name) = (raw.namespace().unwrap_or_default(), raw.name_any());
     let Some(town) = town else { return Ok(true) };
-    if cluster::is_terminating_crd(&ctx.client, ServiceModule::crd_name()).await? {
+    if cluster::is_crd_being_deleted(&ctx.client, ServiceModule::crd_name()).await? {
         return Ok(true);
     }
-    let observed = cluster::namespace(&ctx.client, &namespace).await?;
+    let observed = cluster::get_namespace(&ctx.client, &namespace).await?;
     if !observed.as_ref().is_some_and(|observed| tenant::is_made_for(observed.meta(), &town.spec.ars)) {
         return Ok(true);
     }
-    // A namespace that goes takes everything in it along, first of all the operator's rights.
+    // If the namespace is being deleted, the API server deletes the children. The operator may have lost its
+    // rights there already.
     if observed.is_some_and(|observed| observed.meta().deletion_timestamp.is_none()) {
-        let children = cluster::children_of_module(&ctx.client, &namespace, &name).await?;
+        let children = cluster::list_module_children(&ctx.client, &namespace, &name).await?;
         cluster::prune(&ctx.client, &children, &Applied::default()).await?;
         if !children.is_empty() {
             return Ok(false);
         }
     }
-    release_database(town, &name, ctx).await?;
+    lock_or_drop_database(town, &name, ctx).await?;
     Ok(true)
 }
 
-async fn release_database(town: &Municipality, module: &str, ctx: &Context) -> Result<(), cluster::Error> {
+async fn lock_or_drop_database(
+    town: &Municipality,
+    module: &str,
+    ctx: &Context,
+) -> Result<(), cluster::Error> {
     let names = (TownName::parse(&town.name_any()), tenant::ModuleName::parse(module));
     let (Ok(town_name), Ok(module_name)) = names else { return Ok(()) };
     let owner = cluster::database::owner_comment(&town.spec.ars, module);
     let drop_data = town.spec.deletion_policy == DeletionPolicy::Delete;
-    match ctx.server.release(&module_name.database_name(&town_name), &owner, drop_data).await {
+    match ctx.server.lock_or_drop(&module_name.database_name(&town_name), &owner, drop_data).await {
         Ok(()) => Ok(()),
         Err(error) if drop_data => Err(error.into()),
-        // Data that stays must not keep its town from leaving: the lock is a precaution.
+        // Locking is only a precaution: its failure must not block the deletion of the town.
         Err(error) => {
-            tracing::warn!(%error, town = %town_name, module, "retained database not locked");
+            tracing::warn!(%error, town = %town_name, module, "cannot lock the retained database");
             Ok(())
         }
     }
 }
 
 async fn write_status(
-    object: &Guarded<ServiceModule>,
+    object: &DeserializeGuard<ServiceModule>,
     report: &Report,
-    made_from: Option<&Module>,
+    provisioned: Option<&Module>,
     ctx: &Context,
 ) -> Result<(), cluster::Error> {
     let before = object.0.as_ref().ok().and_then(|raw| raw.status.clone()).unwrap_or_default();
     let generation = object.meta().generation;
-    let url = made_from
+    let url = provisioned
         .map(|module| module.public_url.as_str().trim_end_matches('/').to_owned())
         .or(before.url.clone());
-    let success = format!("citizens reach it at {}", url.as_deref().unwrap_or_default());
+    let ready_message = format!("citizens reach it at {}", url.as_deref().unwrap_or_default());
     let after = ServiceModuleStatus {
         observed_generation: generation,
         conditions: status::merge_conditions(
@@ -264,11 +289,11 @@ async fn write_status(
             report,
             &SERVICE_MODULE_CONDITIONS,
             generation,
-            &success,
+            &ready_message,
             Timestamp::now(),
         ),
-        version: made_from.map(|module| module.class.version.to_string()).or(before.version.clone()),
-        image: made_from.map(|module| module.class.image.to_string()).or(before.image.clone()),
+        version: provisioned.map(|module| module.class.version.to_string()).or(before.version.clone()),
+        image: provisioned.map(|module| module.class.image.to_string()).or(before.image.clone()),
         url,
     };
     if after == before {
@@ -276,6 +301,6 @@ async fn write_status(
     }
     let api = Api::<ServiceModule>::namespaced(ctx.client.clone(), &object.namespace().unwrap_or_default());
     cluster::write_status(&api, &object.name_any(), &after).await?;
-    ctx.announce(&object.object_ref(&()), &before.conditions, &after.conditions).await;
+    ctx.publish_events(&object.object_ref(&()), &before.conditions, &after.conditions).await;
     Ok(())
 }

@@ -13,41 +13,45 @@ use super::Context;
 use crate::cluster;
 use crate::status::{Outcome, Report};
 
-/// What is waited for mostly announces itself; a pod's reason for not starting does not.
-const WAITING: Duration = Duration::from_secs(5);
-/// What must be mended elsewhere: in another object, which is not always watched for this.
-const MENDED_ELSEWHERE: Duration = Duration::from_secs(30);
+/// Delay after [`Outcome::Waiting`]. Most progress arrives as an event of a watch, but the reason why a pod
+/// does not start does not.
+const WAITING_INTERVAL: Duration = Duration::from_secs(5);
+/// Delay after [`Outcome::Invalid`] and [`Outcome::Refused`]. The cause may be resolved in another object,
+/// such as a Secret, which is not watched.
+const BLOCKED_INTERVAL: Duration = Duration::from_secs(30);
+/// Delay after the first failure; doubled with each further one.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
-const SLOWEST_RETRY: Duration = Duration::from_secs(120);
+const MAX_RETRY: Duration = Duration::from_secs(120);
 
-/// Ends a run: counts it, and says when the object is looked at again, by how it came out.
-pub(super) fn settle(
+/// Finishes a run: records its metrics, and returns when the object is reconciled again. The delay depends
+/// on the outcome.
+pub(super) fn finish_run(
     context: &Context,
     controller: &'static str,
     object: &str,
     report: &Report,
-    written: Result<(), cluster::Error>,
-    took: Duration,
+    status_written: Result<(), cluster::Error>,
+    duration: Duration,
 ) -> Action {
-    let outcome = match written {
+    let outcome = match status_written {
         Ok(()) => report.outcome(),
         Err(error) => {
-            tracing::warn!(controller, object, %error, "status not written");
+            tracing::warn!(controller, object, %error, "cannot write the status");
             Outcome::Failed
         }
     };
-    context.metrics.reconciled(controller, outcome, took);
-    let key = key(controller, object);
+    context.metrics.record_reconcile(controller, outcome, duration);
+    let key = failure_key(controller, object);
     let mut failures = context.failures();
     if outcome != Outcome::Failed {
         failures.remove(&key);
     }
     match outcome {
         Outcome::Ready | Outcome::Suspended => {
-            Action::requeue(spread(context.settings.resync_period(), object))
+            Action::requeue(with_jitter(context.settings.resync_period(), object))
         }
-        Outcome::Waiting => Action::requeue(WAITING),
-        Outcome::Invalid | Outcome::Refused => Action::requeue(MENDED_ELSEWHERE),
+        Outcome::Waiting => Action::requeue(WAITING_INTERVAL),
+        Outcome::Invalid | Outcome::Refused => Action::requeue(BLOCKED_INTERVAL),
         Outcome::Failed => {
             let count = failures.entry(key).or_insert(0);
             *count += 1;
@@ -56,29 +60,31 @@ pub(super) fn settle(
     }
 }
 
-/// Ends the last run of an object that is gone.
-pub(super) fn forget(context: &Context, controller: &'static str, object: &str) -> Action {
-    context.failures().remove(&key(controller, object));
+/// Forgets the failures of an object whose deletion is complete, and does not requeue it.
+pub(super) fn forget_object(context: &Context, controller: &'static str, object: &str) -> Action {
+    context.failures().remove(&failure_key(controller, object));
     Action::await_change()
 }
 
-fn key(controller: &str, object: &str) -> String {
+fn failure_key(controller: &str, object: &str) -> String {
     format!("{controller} {object}")
 }
 
 fn backoff(failures: u32) -> Duration {
-    FIRST_RETRY.saturating_mul(1 << (failures - 1).min(16)).min(SLOWEST_RETRY)
+    FIRST_RETRY.saturating_mul(1 << (failures - 1).min(16)).min(MAX_RETRY)
 }
 
-/// Up to a fifth earlier, the same for an object each time: all of them at once would be a wave.
-fn spread(period: Duration, object: &str) -> Duration {
+/// Shortens the period by up to a fifth, so that not all objects are reconciled at once. The jitter is
+/// derived from the object's name, and thus the same each time.
+fn with_jitter(period: Duration, object: &str) -> Duration {
     let mut hasher = DefaultHasher::new();
     object.hash(&mut hasher);
     period - period.mul_f64((hasher.finish() % 1000) as f64 / 5000.0)
 }
 
-/// Whatever happens becomes a condition, so that there is no error left to have a policy for.
-pub(super) fn never_an_error<K>(_: Arc<K>, error: &Infallible, _: Arc<Context>) -> Action
+/// The error policy of the controllers. It is never called: reconcilers report failures as conditions and
+/// cannot return an error.
+pub(super) fn error_policy<K>(_: Arc<K>, error: &Infallible, _: Arc<Context>) -> Action
 where
     K: Debug,
 {
@@ -96,11 +102,11 @@ mod tests {
     }
 
     #[test]
-    fn resyncs_are_spread_and_never_late() {
+    fn resyncs_are_spread_and_never_delayed() {
         let period = Duration::from_secs(300);
         for name in ["ahaus", "bocholt", "vreden"] {
-            assert!((240..=300).contains(&spread(period, name).as_secs()));
+            assert!((240..=300).contains(&with_jitter(period, name).as_secs()));
         }
-        assert_ne!(spread(period, "ahaus"), spread(period, "bocholt"));
+        assert_ne!(with_jitter(period, "ahaus"), with_jitter(period, "bocholt"));
     }
 }

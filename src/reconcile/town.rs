@@ -1,18 +1,19 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! One look at one Municipality.
+//! Reconciles a Municipality: its namespace, access rights and isolation.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
 use k8s_openapi::jiff::Timestamp;
+use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 
-use super::context::{Context, readable};
-use super::{Guarded, retry};
+use super::context::{Context, list_readable};
+use super::retry;
 use crate::api::conditions::{ACCESS_READY, ISOLATED, MUNICIPALITY_CONDITIONS, NAMESPACE_READY, READY};
 use crate::api::{ModuleCount, Municipality, MunicipalityStatus};
 use crate::cluster::{self, Applied, Children, FINALIZER};
@@ -23,54 +24,57 @@ use crate::tenant::{self, Ars, NamespaceClaim, Rejection, Town, TownName};
 const KIND: &str = "municipality";
 
 pub(super) async fn reconcile(
-    object: Arc<Guarded<Municipality>>,
+    object: Arc<DeserializeGuard<Municipality>>,
     ctx: Arc<Context>,
 ) -> Result<Action, Infallible> {
-    ctx.synced().await;
+    ctx.wait_until_synced().await;
     let start = Instant::now();
     let report = match &object.0 {
-        // Deletion always ends; what cannot be read says nothing about data, so that all of it stays.
+        // Deletion must always complete. An unreadable object has no deletion policy, so that all data stays.
         Err(_) if object.meta().deletion_timestamp.is_some() => {
-            let api = Api::<Guarded<Municipality>>::all(ctx.client.clone());
-            cluster::remove_finalizer(&api, &object).await.err().map(failed)
+            let api = Api::<DeserializeGuard<Municipality>>::all(ctx.client.clone());
+            cluster::remove_finalizer(&api, &object).await.err().map(|error| failure_report(&error))
         }
         Err(unreadable) => Some(Report::unreadable(&unreadable.error)),
-        Ok(raw) if raw.meta().deletion_timestamp.is_some() => ctx.bounded(remove(raw, &ctx)).await,
+        Ok(raw) if raw.meta().deletion_timestamp.is_some() => ctx.with_timeout(clean_up(raw, &ctx)).await,
         Ok(raw) if raw.spec.suspend => Some(Report::suspended("the municipality")),
-        Ok(raw) => ctx.bounded(async { Some(provision(raw, &ctx).await) }).await,
+        Ok(raw) => ctx.with_timeout(async { Some(provision(raw, &ctx).await) }).await,
     };
     let name = object.name_any();
-    let Some(report) = report else { return Ok(retry::forget(&ctx, KIND, &name)) };
-    let written = write_status(&object, &report, &ctx).await;
-    Ok(retry::settle(&ctx, KIND, &name, &report, written, start.elapsed()))
+    let Some(report) = report else { return Ok(retry::forget_object(&ctx, KIND, &name)) };
+    let status_written = write_status(&object, &report, &ctx).await;
+    Ok(retry::finish_run(&ctx, KIND, &name, &report, status_written, start.elapsed()))
 }
 
 async fn provision(raw: &Municipality, ctx: &Context) -> Report {
     let mut steps = Vec::new();
-    let stopped = pipeline(raw, ctx, &mut steps).await.err();
-    Report { steps: steps.into_iter().chain(stopped).collect() }
+    let unfinished = run_pipeline(raw, ctx, &mut steps).await.err();
+    Report { steps: steps.into_iter().chain(unfinished).collect() }
 }
 
-/// observe → resolve → desired → apply, wave by wave.
-async fn pipeline(raw: &Municipality, ctx: &Context, steps: &mut Vec<Step>) -> Result<(), Step> {
-    let at = |condition| move |error: cluster::Error| Step::failed(condition, &error);
+/// Runs observe → resolve → desired → apply, wave by wave. Adds each completed step to `steps`, and
+/// returns the first one that could not be completed as the error.
+async fn run_pipeline(raw: &Municipality, ctx: &Context, steps: &mut Vec<Step>) -> Result<(), Step> {
+    let failed = |condition| move |error: cluster::Error| Step::failed(condition, &error);
     let (client, mut applied) = (&ctx.client, Applied::default());
-    let town = resolve(raw, ctx)?;
+    let town = resolve_town(raw, ctx)?;
     let name = town.name.namespace();
-    let namespace = cluster::namespace(client, &name).await.map_err(at(NAMESPACE_READY))?;
+    let namespace = cluster::get_namespace(client, &name).await.map_err(failed(NAMESPACE_READY))?;
     if let NamespaceClaim::Denied(rejection) = tenant::namespace_claim(raw, namespace.as_ref()) {
         return Err(rejection.into());
     }
-    cluster::add_finalizer(&Api::all(client.clone()), raw).await.map_err(at(READY))?;
+    cluster::add_finalizer(&Api::all(client.clone()), raw).await.map_err(failed(READY))?;
 
     let waves = desired::town::plan(&town, &ctx.settings).into_waves();
     let none = Children::new();
-    cluster::apply(client, vec![waves.namespace], &none, &mut applied).await.map_err(at(NAMESPACE_READY))?;
-    steps.push(Step::ready(NAMESPACE_READY, "Created", format!("namespace {name} is there")));
+    cluster::apply(client, vec![waves.namespace], &none, &mut applied)
+        .await
+        .map_err(failed(NAMESPACE_READY))?;
+    steps.push(Step::ready(NAMESPACE_READY, "Created", format!("namespace {name} exists")));
 
-    cluster::apply(client, vec![waves.operator], &none, &mut applied).await.map_err(at(ACCESS_READY))?;
+    cluster::apply(client, vec![waves.operator], &none, &mut applied).await.map_err(failed(ACCESS_READY))?;
     if applied.changed {
-        let message = "the API server takes a moment to let the operator in".to_owned();
+        let message = "the operator waits until its new rights in the namespace take effect".to_owned();
         return Err(Step {
             condition: ACCESS_READY,
             outcome: Outcome::Waiting,
@@ -78,31 +82,35 @@ async fn pipeline(raw: &Municipality, ctx: &Context, steps: &mut Vec<Step>) -> R
             message,
         });
     }
-    let children = cluster::children_of_town(client, &town.name).await.map_err(at(ACCESS_READY))?;
+    let children = cluster::list_town_children(client, &town.name).await.map_err(failed(ACCESS_READY))?;
     cluster::apply(client, vec![waves.administrators], &children, &mut applied)
         .await
-        .map_err(at(ACCESS_READY))?;
+        .map_err(failed(ACCESS_READY))?;
     steps.push(Step::ready(ACCESS_READY, "Bound", "administrators and operator have their rights"));
 
-    cluster::apply(client, waves.isolation, &children, &mut applied).await.map_err(at(ISOLATED))?;
-    cluster::prune(client, &children, &applied).await.map_err(at(ISOLATED))?;
+    cluster::apply(client, waves.isolation, &children, &mut applied).await.map_err(failed(ISOLATED))?;
+    cluster::prune(client, &children, &applied).await.map_err(failed(ISOLATED))?;
     steps.push(Step::ready(ISOLATED, "Enforced", "network policies, limits and quota are in force"));
     Ok(())
 }
 
-/// The town, checked against all others.
-pub(super) fn resolve(raw: &Municipality, ctx: &Context) -> Result<Town, Rejection> {
-    let towns = readable(&ctx.towns);
+/// Checks a Municipality against the settings and all other Municipalities.
+pub(super) fn resolve_town(raw: &Municipality, ctx: &Context) -> Result<Town, Rejection> {
+    let towns = list_readable(&ctx.towns);
     tenant::resolve_town(raw, towns.iter().filter_map(|town| town.0.as_ref().ok()), &ctx.settings)
 }
 
-/// Ends what was made for the town; `None` once nothing is left to say.
-async fn remove(raw: &Municipality, ctx: &Context) -> Option<Report> {
+/// Cleans up after a deleted Municipality. Returns `None` once the finalizer is removed and no status can be
+/// written any more.
+async fn clean_up(raw: &Municipality, ctx: &Context) -> Option<Report> {
     if !raw.finalizers().iter().any(|name| name == FINALIZER) {
         return None;
     }
     match remove_namespace(raw, ctx).await {
-        Ok(true) => cluster::remove_finalizer(&Api::all(ctx.client.clone()), raw).await.err().map(failed),
+        Ok(true) => {
+            let removed = cluster::remove_finalizer(&Api::all(ctx.client.clone()), raw).await;
+            removed.err().map(|error| failure_report(&error))
+        }
         Ok(false) => {
             let message = "the namespace and its modules are being removed".to_owned();
             Some(Report {
@@ -114,22 +122,25 @@ async fn remove(raw: &Municipality, ctx: &Context) -> Option<Report> {
                 }],
             })
         }
-        Err(error) => Some(failed(error)),
+        Err(error) => Some(failure_report(&error)),
     }
 }
 
-fn failed(error: cluster::Error) -> Report {
-    Report { steps: vec![Step::failed(READY, &error)] }
+fn failure_report(error: &cluster::Error) -> Report {
+    Report { steps: vec![Step::failed(READY, error)] }
 }
 
-/// True once the namespace is gone, or is not the operator's to delete: because it is not the
-/// town's, or because the Municipality goes only with its definition, which says nothing about data.
+/// Deletes the town's namespace; returns true once it is gone or must stay. It must stay if the operator
+/// did not create it for this town, or if the Municipality is deleted only because its
+/// CustomResourceDefinition is.
 async fn remove_namespace(raw: &Municipality, ctx: &Context) -> Result<bool, cluster::Error> {
     let Ok(name) = TownName::parse(&raw.name_any()) else { return Ok(true) };
-    if cluster::is_terminating_crd(&ctx.client, Municipality::crd_name()).await? {
+    if cluster::is_crd_being_deleted(&ctx.client, Municipality::crd_name()).await? {
         return Ok(true);
     }
-    let Some(namespace) = cluster::namespace(&ctx.client, &name.namespace()).await? else { return Ok(true) };
+    let Some(namespace) = cluster::get_namespace(&ctx.client, &name.namespace()).await? else {
+        return Ok(true);
+    };
     if !tenant::is_made_for(namespace.meta(), &raw.spec.ars) {
         return Ok(true);
     }
@@ -140,7 +151,7 @@ async fn remove_namespace(raw: &Municipality, ctx: &Context) -> Result<bool, clu
 }
 
 async fn write_status(
-    object: &Guarded<Municipality>,
+    object: &DeserializeGuard<Municipality>,
     report: &Report,
     ctx: &Context,
 ) -> Result<(), cluster::Error> {
@@ -149,13 +160,13 @@ async fn write_status(
     let generation = object.meta().generation;
     let namespace = format!("{}{}", TownName::NAMESPACE_PREFIX, object.name_any());
     let modules = count_modules(&namespace, ctx);
-    let success = format!("namespace {namespace} is ready for modules");
+    let ready_message = format!("namespace {namespace} is ready for modules");
     let conditions = status::merge_conditions(
         &before.conditions,
         report,
         &MUNICIPALITY_CONDITIONS,
         generation,
-        &success,
+        &ready_message,
         Timestamp::now(),
     );
     let after = MunicipalityStatus {
@@ -170,19 +181,19 @@ async fn write_status(
     }
     let api = Api::<Municipality>::all(ctx.client.clone());
     cluster::write_status(&api, &object.name_any(), &after).await?;
-    ctx.announce(&object.object_ref(&()), &before.conditions, &after.conditions).await;
+    ctx.publish_events(&object.object_ref(&()), &before.conditions, &after.conditions).await;
     Ok(())
 }
 
 fn count_modules(namespace: &str, ctx: &Context) -> ModuleCount {
     let modules = ctx.modules.state();
-    let mine = modules.iter().filter(|module| module.namespace().as_deref() == Some(namespace));
-    let is_ready = |module: &Arc<Guarded<_>>| {
+    let in_namespace = modules.iter().filter(|module| module.namespace().as_deref() == Some(namespace));
+    let is_ready = |module: &Arc<DeserializeGuard<_>>| {
         let status =
             module.0.as_ref().ok().and_then(|module: &crate::api::ServiceModule| module.status.as_ref());
         status.is_some_and(|status| status::is_condition_true(&status.conditions, READY))
     };
     let (total, ready) =
-        mine.fold((0, 0), |(total, ready), module| (total + 1, ready + i32::from(is_ready(module))));
+        in_namespace.fold((0, 0), |(total, ready), module| (total + 1, ready + i32::from(is_ready(module))));
     ModuleCount { ready, total }
 }

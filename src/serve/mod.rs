@@ -7,6 +7,6 @@ mod logs;
 mod metrics;
 mod probes;
 
-pub use logs::{LogFormat, start as start_logs};
+pub use logs::{LogFormat, init as init_logs};
 pub use metrics::Metrics;
 pub use probes::{Health, serve as serve_probes};

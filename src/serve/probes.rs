@@ -14,31 +14,31 @@ use tokio_util::sync::CancellationToken;
 
 use super::Metrics;
 
-/// What probes are told.
+/// What the probe endpoints report.
 #[derive(Debug, Default)]
 pub struct Health {
-    /// Whether the API server has answered and the definitions are there. A standby is ready as well:
-    /// it is ready to lead.
+    /// Whether the API server has answered and the CustomResourceDefinitions are established. A replica that
+    /// does not lead is ready as well: it is ready to become the leader.
     pub ready: AtomicBool,
-    /// What is counted.
+    /// The operator's metrics, served as `/metrics`.
     pub metrics: Arc<Metrics>,
 }
 
 /// Serves `/livez`, `/readyz` and `/metrics` until `stop` is cancelled.
 ///
 /// # Errors
-/// When the address cannot be listened on.
+/// The server cannot listen on the address.
 pub async fn serve(address: SocketAddr, health: Arc<Health>, stop: CancellationToken) -> std::io::Result<()> {
     let routes = Router::new()
         .route("/livez", get(|| async { "ok" }))
-        .route("/readyz", get(ready))
+        .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(health);
     let listener = tokio::net::TcpListener::bind(address).await?;
     axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
-async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, &'static str) {
+async fn readyz(State(health): State<Arc<Health>>) -> (StatusCode, &'static str) {
     if health.ready.load(Ordering::Relaxed) {
         (StatusCode::OK, "ok")
     } else {
@@ -49,8 +49,8 @@ async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, &'static str) 
 async fn metrics(State(health): State<Arc<Health>>) -> Response {
     match health.metrics.render() {
         Ok(text) => {
-            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            ([(header::CONTENT_TYPE, kind)], text).into_response()
+            let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(header::CONTENT_TYPE, content_type)], text).into_response()
         }
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }

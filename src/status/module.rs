@@ -15,14 +15,14 @@ use crate::desired::Kind;
 /// Evaluates the conditions `Deployed` and `Routed`. `pods` are the module's pods; they explain why the
 /// Deployment is not available.
 pub fn evaluate(applied: &Applied, pods: &[Pod]) -> Vec<Step> {
-    let deployed = match applied.one::<Deployment>(Kind::Deployment) {
+    let deployed = match applied.first_of_kind::<Deployment>(Kind::Deployment) {
         Some(deployment) if is_available(&deployment) => {
             Step::ready(DEPLOYED, "Available", "all pods run what the spec says")
         }
         Some(deployment) => evaluate_unavailable(&deployment, pods),
         None => step(DEPLOYED, Outcome::Waiting, "Pending", "the Deployment does not exist yet"),
     };
-    vec![deployed, evaluate_route(applied.one::<HTTPRoute>(Kind::HTTPRoute).as_ref())]
+    vec![deployed, evaluate_route(applied.first_of_kind::<HTTPRoute>(Kind::HTTPRoute).as_ref())]
 }
 
 /// Whether all pods of a Deployment are made from its current template and are available.

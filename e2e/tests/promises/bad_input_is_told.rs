@@ -197,7 +197,7 @@ async fn a_database_server_that_is_down_is_told_and_clears_when_it_is_back() {
     town.opt_in("e-payment").await;
     let module = town.module_says("e-payment", "DatabaseReady", "False", "DatabaseUnreachable").await;
     e2e::database::start().await.unwrap();
-    assert!(told(&module, "DatabaseReady").contains("tried again by itself"));
+    assert!(told(&module, "DatabaseReady").contains("the operator tries again"));
     town.module_ready("e-payment").await;
 
     // The server lets the operator in no more.
