@@ -6,7 +6,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -18,7 +18,7 @@ use tokio::{
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    gateway, netpol, node,
+    client, gateway, netpol,
     paths::state,
     process::{self, Daemon},
 };
@@ -64,10 +64,10 @@ pub async fn restart() -> Result<()> {
 ///
 /// # Errors
 /// The cluster cannot be reached at all.
-pub async fn run(kubeconfig: &PathBuf) -> Result<()> {
+pub async fn run(kubeconfig: &Path) -> Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).init();
-    let client = node::client(kubeconfig).await?;
+    let client = client::from_kubeconfig(kubeconfig).await?;
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
         ended = netpol::run(client.clone()) => ended?,

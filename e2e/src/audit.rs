@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use crate::{node::audit_log, paths};
+use crate::paths::{self, audit_log};
 
 /// A place in the log.
 #[derive(Debug, Clone, Copy)]

@@ -15,7 +15,7 @@ use rand::distr::{Alphanumeric, SampleString};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use crate::{images, install::NAMESPACE, node, target::Target};
+use crate::{client, images, install::NAMESPACE, paths, target::Target};
 
 /// How long a probe may take, its pod's start included.
 const PROBE_LIMIT: Duration = Duration::from_secs(60);
@@ -47,8 +47,8 @@ pub struct Probe {
 /// # Errors
 /// It does not run, or rathaus is not installed; the message says which command does that.
 pub async fn cluster() -> Result<Cluster> {
-    let kubeconfig = node::admin_kubeconfig();
-    let client = node::client(&kubeconfig).await?;
+    let kubeconfig = paths::admin_kubeconfig();
+    let client = client::from_kubeconfig(&kubeconfig).await?;
     let deployments = Api::<k8s_openapi::api::apps::v1::Deployment>::namespaced(client.clone(), NAMESPACE);
     if deployments.get_opt("rathaus").await?.is_none() {
         bail!("the cluster runs without rathaus: `cargo xtask demo` installs it");

@@ -17,7 +17,7 @@ use tokio::{process::Command, time::sleep};
 
 use crate::{
     command,
-    node::{HOST, POD_NETWORK},
+    network::{HOST, POD_NETWORK},
     paths::state,
     pki::{Authority, Subject, certificate_file, key_file},
     process::Daemon,

@@ -18,7 +18,7 @@ use tokio::process::Command;
 use crate::{
     apply, command, database,
     images::{Image, REPOSITORY, named},
-    node, paths, pki,
+    network, paths, pki,
     target::Target,
     tools::Tools,
 };
@@ -84,7 +84,7 @@ async fn helm(target: &Target, tools: &Tools, operator: &Image) -> Result<()> {
         // What towns call out here lies behind the local gateway, whose authority is this machine's. Its
         // address becomes that of its pod before policies see it.
         Target::Local => {
-            let outbound = json!({"egress": [{"cidr": node::POD_NETWORK}], "ports": [8443]});
+            let outbound = json!({"egress": [{"cidr": network::POD_NETWORK}], "ports": [8443]});
             helm.arg("--set-json").arg(format!("settings.outbound={outbound}"));
             helm.arg("--set-file");
             helm.arg(format!("settings.authorities={}", pki::certificate_file("ca").display()));

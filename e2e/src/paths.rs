@@ -19,6 +19,17 @@ pub fn state(below: &str) -> PathBuf {
     Path::new(STATE).join(below)
 }
 
+/// The kubeconfig of the local node's administrator.
+pub fn admin_kubeconfig() -> PathBuf {
+    state("admin.kubeconfig")
+}
+
+/// The audit log of the local API server: one JSON object per line, for every write and for every
+/// request of the operator.
+pub fn audit_log() -> PathBuf {
+    state("log/audit.log")
+}
+
 /// The folder of the checkout that this program was built from.
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_path_buf()

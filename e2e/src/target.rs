@@ -10,9 +10,12 @@ use kube::Client;
 use url::Url;
 
 use crate::{
-    images::Image,
-    node::{self, admin_kubeconfig},
-    prerequisites,
+    client, gateway,
+    images::{self, Image},
+    network::HOST,
+    node,
+    paths::admin_kubeconfig,
+    pki, prerequisites,
     progress::Progress,
     tools::Tools,
 };
@@ -73,12 +76,12 @@ impl Target {
     pub async fn start(&self, progress: &mut Progress, tools: &Tools, own: &[Image]) -> Result<Client> {
         match self {
             Self::Local => {
-                let mut images = crate::images::node(progress, tools).await?;
+                let mut images = images::node(progress, tools).await?;
                 images.extend_from_slice(own);
                 node::up(progress, tools, &images).await
             }
             Self::Named { kubeconfig, .. } => {
-                let client = node::client(kubeconfig).await?;
+                let client = client::from_kubeconfig(kubeconfig).await?;
                 let asked = client.apiserver_version().await;
                 asked.with_context(|| format!("the cluster of {} does not answer", kubeconfig.display()))?;
                 Ok(client)
@@ -112,7 +115,7 @@ impl Target {
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy();
         Ok(match self {
-            Self::Local => crate::gateway::through(builder)?,
+            Self::Local => gateway::through(builder)?,
             Self::Named { .. } => builder,
         }
         .build()?)
@@ -123,9 +126,9 @@ impl Target {
         match self {
             Self::Local => format!(
                 "curl --cacert {} --resolve {}:443:{} {url}",
-                crate::pki::certificate_file("ca").display(),
+                pki::certificate_file("ca").display(),
                 url.host_str().unwrap_or_default(),
-                node::HOST,
+                HOST,
             ),
             Self::Named { .. } => format!("curl {url}"),
         }

@@ -8,7 +8,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
 use e2e::{
-    agent, bench, checks, demo, images, install, lock::Lock, node, prerequisites, progress::Progress,
+    agent, bench, checks, demo, images, install, lock::Lock, node, paths, prerequisites, progress::Progress,
     target::Target,
 };
 
@@ -139,7 +139,7 @@ async fn up() -> Result<()> {
     let tools = Target::Local.tools(&mut progress).await?;
     Target::Local.start(&mut progress, &tools, &[]).await?;
     print!("{}", progress.table());
-    println!("export KUBECONFIG={}", node::admin_kubeconfig().display());
+    println!("export KUBECONFIG={}", paths::admin_kubeconfig().display());
     Ok(())
 }
 

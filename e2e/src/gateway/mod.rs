@@ -35,15 +35,14 @@ use serde_json::{Value, json};
 use self::{
     api::{Gateway, GatewayClass, HTTPRoute},
     attach::{Attachment, Refusal, Served, World, attach},
-    status::condition,
+    status::{CONTROLLER_NAME, condition},
 };
 use crate::{
-    node::HOST,
+    network::HOST,
     pki::{Authority, Pair, Subject, ca_certificate},
     watch::{mirror, on_change},
 };
 
-const CONTROLLER: &str = "rathaus.dev/local-gateway";
 const CLASS: &str = "rathaus-local";
 const NAMESPACE: &str = "rathaus-gateway";
 const NAME: &str = "caddy";
@@ -195,7 +194,7 @@ impl Controller {
         let old = class.status.unwrap_or_default().conditions;
         let generation = class.metadata.generation.unwrap_or_default();
         let new = vec![condition(&old, generation, "Accepted", &Ok(()))];
-        if class.spec.controller_name == CONTROLLER && new != old {
+        if class.spec.controller_name == CONTROLLER_NAME && new != old {
             let patch = Patch::Merge(json!({"status": {"conditions": new}}));
             classes.patch_status(CLASS, &PatchParams::default(), &patch).await?;
         }

@@ -10,25 +10,27 @@ use k8s_openapi::{
 use serde_json::json;
 
 use super::{
-    CONTROLLER,
     api::{GatewayStatus, HttpRouteStatus, Listener, ListenerStatus, RouteParentStatus},
     attach::{Attachment, Refusal, Served},
 };
 
+/// How GatewayClasses and route statuses name this controller.
+pub const CONTROLLER_NAME: &str = "rathaus.dev/local-gateway";
+
 /// A route's status: those of other controllers stay as they are.
 pub fn of_route(old: &HttpRouteStatus, generation: i64, verdicts: &[Attachment]) -> HttpRouteStatus {
-    let foreign = old.parents.iter().filter(|parent| parent.controller_name != CONTROLLER).cloned();
+    let foreign = old.parents.iter().filter(|parent| parent.controller_name != CONTROLLER_NAME).cloned();
     let own = verdicts.iter().map(|verdict| {
         let before = old
             .parents
             .iter()
-            .find(|parent| parent.controller_name == CONTROLLER && parent.parent_ref == verdict.parent)
+            .find(|parent| parent.controller_name == CONTROLLER_NAME && parent.parent_ref == verdict.parent)
             .map(|parent| parent.conditions.as_slice())
             .unwrap_or_default();
         let accepted = verdict.accepted.as_ref().map(drop).map_err(Clone::clone);
         RouteParentStatus {
             parent_ref: verdict.parent.clone(),
-            controller_name: CONTROLLER.to_owned(),
+            controller_name: CONTROLLER_NAME.to_owned(),
             conditions: vec![
                 condition(before, generation, "Accepted", &accepted),
                 condition(before, generation, "ResolvedRefs", &verdict.resolved),

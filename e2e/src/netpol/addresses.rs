@@ -15,7 +15,7 @@ use rustix::fs::inotify;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
-use crate::node::CNI_NETWORK;
+use crate::network::CNI_NETWORK;
 
 /// libcni's own folder, which has no setting.
 const RESULTS: &str = "/var/lib/cni/results";

@@ -21,7 +21,7 @@ use tokio::process::Command;
 
 use crate::{
     command,
-    node::{BRIDGE, HOST, POD_NETWORK},
+    network::{BRIDGE, HOST, POD_NETWORK},
     paths::state,
     watch::{mirror, on_change},
 };

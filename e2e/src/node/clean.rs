@@ -17,8 +17,12 @@ use rustix::{
 };
 use tokio::{process::Command, time::sleep};
 
-use super::{BRIDGE, CNI_NETWORK};
-use crate::{command, netpol, paths::STATE, process};
+use crate::{
+    command, netpol,
+    network::{BRIDGE, CNI_NETWORK},
+    paths::STATE,
+    process,
+};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

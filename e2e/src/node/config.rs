@@ -8,20 +8,20 @@ use std::{fs, path::Path};
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{BRIDGE, CNI_NETWORK, DNS, HOST, NAME, POD_NETWORK};
 use crate::{
     images::{Image, named},
+    network::{BRIDGE, CNI_NETWORK, DNS, HOST, POD_NETWORK},
     paths::state,
     pki::{certificate_file, key_file},
     tools::Tools,
 };
 
+/// The node's name in the cluster.
+pub const NODE_NAME: &str = "node";
 /// Where the API server listens.
 pub const API_PORT: u16 = 6443;
 /// Below the state folder, as the following.
 pub const AUDIT_POLICY: &str = "audit-policy.json";
-/// One JSON object per line: every write, and every request of the operator.
-pub const AUDIT_LOG: &str = "log/audit.log";
 /// containerd's own configuration.
 pub const CONTAINERD: &str = "containerd/config.toml";
 /// Where containerd answers.
@@ -194,7 +194,7 @@ fn kube_proxy() -> Value {
         "clientConnection": {"kubeconfig": state("proxy.kubeconfig")},
         "clusterCIDR": POD_NETWORK,
         "mode": "nftables",
-        "hostnameOverride": NAME,
+        "hostnameOverride": NODE_NAME,
         "healthzBindAddress": "127.0.0.1:10256",
         // The machine may not let it change the kernel's table.
         "conntrack": {"maxPerCore": 0},

@@ -5,9 +5,10 @@
 
 use anyhow::Result;
 
-use super::{HOST, NAME, SERVICE_NETWORK, config};
+use super::config;
 use crate::{
-    paths::state,
+    network::{HOST, SERVICE_NETWORK},
+    paths::{audit_log, state},
     pki::{certificate_file, key_file},
     process::Daemon,
     tools::Tools,
@@ -96,7 +97,7 @@ fn apiserver(tools: &Tools) -> Result<Daemon> {
             ("enable-admission-plugins", "NodeRestriction".to_owned()),
             ("allow-privileged", yes()),
             ("audit-policy-file", in_state(config::AUDIT_POLICY)),
-            ("audit-log-path", in_state(config::AUDIT_LOG)),
+            ("audit-log-path", audit_log().to_string_lossy().into_owned()),
             // A write is in the log before its answer is out: tests may count right away.
             ("audit-log-mode", "blocking".to_owned()),
         ],
@@ -145,7 +146,7 @@ fn kubelet(tools: &Tools) -> Result<Daemon> {
             ("config", in_state(config::KUBELET)),
             ("kubeconfig", in_state("kubelet.kubeconfig")),
             ("root-dir", in_state("kubelet")),
-            ("hostname-override", NAME.to_owned()),
+            ("hostname-override", config::NODE_NAME.to_owned()),
             ("node-ip", HOST.to_owned()),
         ],
     )

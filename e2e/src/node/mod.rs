@@ -6,74 +6,37 @@
 pub mod clean;
 mod config;
 mod daemons;
-mod network;
 
 use std::{
     fs,
-    path::PathBuf,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::Node;
 use kube::{
-    Api, Client, Config,
+    Api, Client,
     api::{ApiResource, DynamicObject},
-    config::{KubeConfigOptions, Kubeconfig},
     core::GroupVersionKind,
 };
 use tokio::time::{sleep, timeout};
 
+use self::config::NODE_NAME;
 use crate::{
-    agent, apply, database,
+    agent, apply, client, database,
     images::Image,
-    paths::state,
+    network::{self, HOST},
+    paths::{admin_kubeconfig, state},
     pki,
     process::Daemon,
     progress::Progress,
     tools::{self, Tools},
 };
 
-/// The node's address on its bridge: API server, database server and gateway answer here.
-pub const HOST: &str = "10.88.0.1";
-/// Where pods get their addresses from.
-pub const POD_NETWORK: &str = "10.88.0.0/16";
-/// Where Services get theirs from.
-const SERVICE_NETWORK: &str = "10.96.0.0/16";
-/// The cluster's DNS server.
-const DNS: &str = "10.96.0.10";
-/// The bridge that all pods are on.
-pub const BRIDGE: &str = "rathaus0";
-/// Names the pod network; the plugins keep results under it in `/var/lib/cni`.
-pub const CNI_NETWORK: &str = "rathaus";
-/// The node's name in the cluster.
-const NAME: &str = "node";
 /// Changes whenever the running node would be started differently.
 const FINGERPRINT: &str = "fingerprint";
 
 const START_LIMIT: Duration = Duration::from_secs(120);
-
-/// The kubeconfig of the node's administrator.
-pub fn admin_kubeconfig() -> PathBuf {
-    state("admin.kubeconfig")
-}
-
-/// The API server's audit log, one JSON object per line.
-pub fn audit_log() -> PathBuf {
-    state(config::AUDIT_LOG)
-}
-
-/// A client for the cluster that a kubeconfig names.
-///
-/// # Errors
-/// The file is missing or wrong.
-pub async fn client(kubeconfig: &PathBuf) -> Result<Client> {
-    let advice = || format!("{}: is there a cluster? `cargo xtask up` starts one", kubeconfig.display());
-    let file = Kubeconfig::read_from(kubeconfig).with_context(advice)?;
-    let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
-    config.connect_timeout = Some(Duration::from_secs(5));
-    Ok(Client::try_from(config)?)
-}
 
 /// Starts the node, or goes on with the one that runs if it is healthy and would be started the same
 /// way; anything else is cleared away first.
@@ -91,7 +54,7 @@ pub async fn up(progress: &mut Progress, tools: &Tools, images: &[Image]) -> Res
     } else {
         progress.step("importing images into the running node", async { load(tools, images).await }).await?;
     }
-    let client = client(&admin_kubeconfig()).await?;
+    let client = client::from_kubeconfig(&admin_kubeconfig()).await?;
     progress.step("starting DNS, gateway and network policy", base(&client, &daemons, images)).await?;
     // Only now: a start that failed half-way must not look like a node to go on with.
     fs::write(state(FINGERPRINT), fingerprint)?;
@@ -111,12 +74,12 @@ async fn healthy(daemons: &[Daemon], fingerprint: &str) -> bool {
     if !same || !daemons.iter().all(Daemon::runs) || !database::server().runs() {
         return false;
     }
-    let Ok(client) = client(&admin_kubeconfig()).await else { return false };
+    let Ok(client) = client::from_kubeconfig(&admin_kubeconfig()).await else { return false };
     matches!(timeout(Duration::from_secs(10), node_ready(&client)).await, Ok(Ok(true)))
 }
 
 async fn control_plane(tools: &Tools, daemons: &[Daemon], images: &[Image]) -> Result<()> {
-    network::create().await?;
+    network::create_bridge().await?;
     credentials()?;
     for (file, text) in config::files(tools, images)? {
         let file = state(file);
@@ -129,7 +92,7 @@ async fn control_plane(tools: &Tools, daemons: &[Daemon], images: &[Image]) -> R
     // Meanwhile the API server starts.
     database::create().await?;
     wait(daemons, "the API server does not become ready", || async {
-        let client = client(&admin_kubeconfig()).await?;
+        let client = client::from_kubeconfig(&admin_kubeconfig()).await?;
         let ready = http::Request::get("/readyz").body(Vec::new())?;
         Ok(client.request_text(ready).await? == "ok")
     })
@@ -153,7 +116,7 @@ async fn load(tools: &Tools, images: &[Image]) -> Result<()> {
 async fn join(daemons: &[Daemon]) -> Result<()> {
     start(daemons, &["kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet"])?;
     wait(daemons, "the node does not become ready", || async {
-        node_ready(&client(&admin_kubeconfig()).await?).await
+        node_ready(&client::from_kubeconfig(&admin_kubeconfig()).await?).await
     })
     .await
 }
@@ -203,7 +166,7 @@ async fn wait<F: Future<Output = Result<bool>>>(
 }
 
 async fn node_ready(client: &Client) -> Result<bool> {
-    let node = Api::<Node>::all(client.clone()).get_opt(NAME).await?;
+    let node = Api::<Node>::all(client.clone()).get_opt(NODE_NAME).await?;
     let conditions = node.and_then(|node| node.status).and_then(|status| status.conditions);
     Ok(conditions
         .unwrap_or_default()
@@ -216,7 +179,7 @@ async fn node_ready(client: &Client) -> Result<bool> {
 fn credentials() -> Result<()> {
     let authority = pki::Authority::create()?;
     pki::create_service_account_key()?;
-    let node_user = format!("system:node:{NAME}");
+    let node_user = format!("system:node:{NODE_NAME}");
     let users = [
         ("admin", "rathaus-admin", Some("system:masters")),
         ("agent", "rathaus-agent", Some("system:masters")),
@@ -240,7 +203,7 @@ fn credentials() -> Result<()> {
         HOST,
     ];
     authority.issue("apiserver", pki::Subject { name: "kube-apiserver", group: None, hosts: &hosts })?;
-    let subject = pki::Subject { name: &node_user, group: Some("system:nodes"), hosts: &[NAME, HOST] };
+    let subject = pki::Subject { name: &node_user, group: Some("system:nodes"), hosts: &[NODE_NAME, HOST] };
     authority.issue("kubelet", subject)?;
     config::write_kubeconfig("kubelet")
 }
