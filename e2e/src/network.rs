@@ -24,7 +24,7 @@ pub const BRIDGE: &str = "rathaus0";
 /// `/var/lib/cni`.
 pub const CNI_NETWORK: &str = "rathaus";
 
-const LIMIT: Duration = Duration::from_secs(20);
+const COMMAND_LIMIT: Duration = Duration::from_secs(20);
 
 /// Creates the bridge, and lets the kernel route and filter the traffic that crosses it.
 ///
@@ -34,7 +34,7 @@ pub async fn create_bridge() -> Result<()> {
     let bridged = Path::new("/proc/sys/net/bridge/bridge-nf-call-iptables");
     if !bridged.exists() {
         let mut modprobe = Command::new("modprobe");
-        command::output(modprobe.args(["br_netfilter"]), LIMIT)
+        command::output(modprobe.args(["br_netfilter"]), COMMAND_LIMIT)
             .await
             .context("the kernel lacks br_netfilter, without which no network policy reaches the bridge")?;
     }
@@ -44,10 +44,10 @@ pub async fn create_bridge() -> Result<()> {
         &["addr", "add", &address, "dev", BRIDGE],
         &["link", "set", BRIDGE, "up"],
     ] {
-        command::output(Command::new("ip").args(words), LIMIT).await?;
+        command::output(Command::new("ip").args(words), COMMAND_LIMIT).await?;
     }
     // Pods on one bridge reach each other without routing; by default the kernel shows policies none of
     // that traffic.
     fs::write(bridged, "1").with_context(|| bridged.display().to_string())?;
-    fs::write("/proc/sys/net/ipv4/ip_forward", "1").context("switching routing on")
+    fs::write("/proc/sys/net/ipv4/ip_forward", "1").context("cannot switch on routing")
 }
