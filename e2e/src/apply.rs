@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Brings YAML into a cluster by server-side apply, and waits for what it starts.
+//! Applies YAML to a cluster by server-side apply, and waits for the Deployments in it.
 
 use std::{
     fs,
@@ -22,17 +22,17 @@ use tokio::time::sleep;
 
 const FIELD_MANAGER: &str = "rathaus-xtask";
 
-/// How long a kind may stay unknown after its definition was applied.
+/// How long a kind may stay unknown to the API server after its definition was applied.
 const DISCOVERY_LIMIT: Duration = Duration::from_secs(30);
 
-/// How long a new kind may stay uncounted by quotas. Kubernetes looks for new kinds every 30 s.
+/// How long quotas may not count a new kind yet. Kubernetes looks for new kinds every 30 s.
 const QUOTA_LIMIT: Duration = Duration::from_secs(90);
 
 /// Applies every YAML file of a folder, in the order of their names.
 ///
 /// # Errors
-/// As [`text`], with the file's name.
-pub async fn folder(client: &Client, folder: &Path) -> Result<()> {
+/// Fails as [`apply_yaml`] does; the message names the file.
+pub async fn apply_folder(client: &Client, folder: &Path) -> Result<()> {
     let mut files: Vec<_> = fs::read_dir(folder)
         .with_context(|| folder.display().to_string())?
         .map(|entry| Ok(entry?.path()))
@@ -41,7 +41,7 @@ pub async fn folder(client: &Client, folder: &Path) -> Result<()> {
     files.sort();
     for file in files {
         let name = file.display().to_string();
-        text(client, &fs::read_to_string(&file)?).await.context(name)?;
+        apply_yaml(client, &fs::read_to_string(&file)?).await.context(name)?;
     }
     Ok(())
 }
@@ -49,21 +49,21 @@ pub async fn folder(client: &Client, folder: &Path) -> Result<()> {
 /// Applies every object of a YAML text.
 ///
 /// # Errors
-/// It is not YAML, or the API server refuses an object; the message names it.
-pub async fn text(client: &Client, yaml: &str) -> Result<()> {
-    for object in objects(yaml)? {
+/// Fails if the text is not YAML, or if the API server rejects an object; the message names the object.
+pub async fn apply_yaml(client: &Client, yaml: &str) -> Result<()> {
+    for object in parse_objects(yaml)? {
         let kind = object.types.clone().unwrap_or_default().kind;
         let name = format!("{kind} {}", object.name_any());
-        apply(client, object).await.with_context(|| format!("applying {name}"))?;
+        apply_object(client, object).await.with_context(|| format!("applying {name}"))?;
     }
     Ok(())
 }
 
-/// Waits until all replicas of a Deployment are those of its newest state and available.
+/// Waits until all replicas of a Deployment belong to its newest generation and are available.
 ///
 /// # Errors
-/// They are not within `limit`.
-pub async fn rolled_out(client: &Client, namespace: &str, name: &str, limit: Duration) -> Result<()> {
+/// Fails if that takes longer than `limit`.
+pub async fn wait_for_rollout(client: &Client, namespace: &str, name: &str, limit: Duration) -> Result<()> {
     let deployments = Api::<Deployment>::namespaced(client.clone(), namespace);
     let deadline = Instant::now() + limit;
     while !deployments.get_opt(name).await?.is_some_and(|deployment| is_rolled_out(&deployment)) {
@@ -89,28 +89,28 @@ fn is_rolled_out(deployment: &Deployment) -> bool {
     })
 }
 
-/// The condition of an object as it is now, not of an earlier state.
-pub fn condition<'a>(object: &'a DynamicObject, kind: &str) -> Option<&'a Value> {
+/// Returns a condition of an object, unless the condition is about an earlier generation.
+pub fn current_condition<'a>(object: &'a DynamicObject, kind: &str) -> Option<&'a Value> {
     let conditions = object.data["status"]["conditions"].as_array()?;
     conditions.iter().find(|condition| {
         condition["type"] == kind && condition["observedGeneration"].as_i64() == object.metadata.generation
     })
 }
 
-/// Whether [`condition`] says yes.
-pub fn is_true(object: &DynamicObject, kind: &str) -> bool {
-    condition(object, kind).is_some_and(|condition| condition["status"] == "True")
+/// Returns whether a condition of the current generation has the status `True`.
+pub fn is_condition_true(object: &DynamicObject, kind: &str) -> bool {
+    current_condition(object, kind).is_some_and(|condition| condition["status"] == "True")
 }
 
-fn objects(yaml: &str) -> Result<Vec<DynamicObject>> {
+fn parse_objects(yaml: &str) -> Result<Vec<DynamicObject>> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(yaml)?;
     let objects = documents.into_iter().filter(|document| !document.is_null());
     objects.map(|object| Ok(serde_json::from_value(object)?)).collect()
 }
 
-async fn apply(client: &Client, object: DynamicObject) -> Result<()> {
-    let types = object.types.as_ref().context("it has no apiVersion and kind")?;
-    let (resource, capabilities) = known(client, types).await?;
+async fn apply_object(client: &Client, object: DynamicObject) -> Result<()> {
+    let types = object.types.as_ref().context("the object lacks apiVersion and kind")?;
+    let (resource, capabilities) = discover(client, types).await?;
     let namespace = object.namespace().unwrap_or_else(|| "default".to_owned());
     let api: Api<DynamicObject> = match capabilities.scope {
         discovery::Scope::Cluster => Api::all_with(client.clone(), &resource),
@@ -121,7 +121,7 @@ async fn apply(client: &Client, object: DynamicObject) -> Result<()> {
     loop {
         match api.patch(&object.name_any(), &params, &Patch::Apply(&object)).await {
             Ok(_) => return Ok(()),
-            Err(kube::Error::Api(answer)) if is_uncounted(&answer) && Instant::now() < deadline => {
+            Err(kube::Error::Api(answer)) if is_not_counted_yet(&answer) && Instant::now() < deadline => {
                 sleep(Duration::from_millis(500)).await;
             }
             Err(kube::Error::Api(answer)) => bail!("{}", answer.message),
@@ -130,13 +130,13 @@ async fn apply(client: &Client, object: DynamicObject) -> Result<()> {
     }
 }
 
-/// Kubernetes refuses objects of a kind that a quota limits until it has begun to count that kind.
-fn is_uncounted(answer: &Status) -> bool {
+/// Kubernetes rejects objects of a kind that a quota limits until it has begun to count that kind.
+fn is_not_counted_yet(answer: &Status) -> bool {
     answer.is_forbidden() && answer.message.contains("status unknown for quota")
 }
 
-/// Asks again while the kind is unknown: its definition may have been applied a moment ago.
-async fn known(
+/// Retries while the kind is unknown, since its definition may have been applied a moment ago.
+async fn discover(
     client: &Client,
     types: &TypeMeta,
 ) -> Result<(kube::core::ApiResource, discovery::ApiCapabilities)> {

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! What the local API server was asked for, from its audit log.
+//! Reads the audit log of the local API server: which requests it has answered.
 
 use std::{
     fs::File,
@@ -11,69 +11,70 @@ use std::{
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use crate::{node::audit_log, paths};
+use crate::paths::{self, audit_log};
 
-/// A place in the log.
+/// A position in the log.
 #[derive(Debug, Clone, Copy)]
 pub struct Mark(u64);
 
-/// One request and how it was answered. Reads are logged for the operator only.
+/// One request and the status of its answer. Reads are logged only for the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Who asked, as `system:serviceaccount:rathaus-system:rathaus`.
+    /// The user, such as `system:serviceaccount:rathaus-system:rathaus`.
     pub user: String,
     /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete` or `deletecollection`.
     pub verb: String,
-    /// Empty for the core group.
+    /// The API group; empty for the core group.
     pub group: String,
-    /// Plural.
+    /// The resource in plural, such as `deployments`; empty for requests that are about none.
     pub resource: String,
-    /// Such as `status`; empty for the object itself.
+    /// The subresource, such as `status`; empty for the object itself.
     pub subresource: String,
-    /// Empty for what has none.
+    /// The namespace; empty for cluster-wide requests.
     pub namespace: String,
-    /// Empty for lists.
+    /// The name of the object; empty for lists.
     pub name: String,
-    /// HTTP status.
+    /// The HTTP status code of the answer.
     pub code: u16,
 }
 
 impl Request {
-    /// Whether it asked for a change.
+    /// Returns whether the request was for a change.
     pub fn is_write(&self) -> bool {
         !matches!(self.verb.as_str(), "get" | "list" | "watch")
     }
 
-    /// Whether it is about leadership, which writes without end.
+    /// Returns whether the request was for a Lease. The leader renews its Lease all the time.
     pub fn is_lease(&self) -> bool {
         self.group == "coordination.k8s.io"
     }
 }
 
-/// The end of the log as it is now.
+/// Returns the current end of the log.
 ///
 /// # Errors
-/// The local node does not run.
+/// Fails if the local node is not running.
 pub fn mark() -> Result<Mark> {
-    Ok(Mark(open()?.metadata()?.len()))
+    Ok(Mark(open_log()?.metadata()?.len()))
 }
 
-/// Every request of `user` answered since `mark`.
+/// Returns every request of `user` that was answered since `mark`.
 ///
 /// # Errors
-/// The local node does not run.
+/// Fails if the local node is not running, or if a line of the log is no audit event.
 pub fn requests_since(mark: Mark, user: &str) -> Result<Vec<Request>> {
-    let mut file = open()?;
+    let mut file = open_log()?;
     file.seek(SeekFrom::Start(mark.0))?;
     let mut text = String::new();
     file.read_to_string(&mut text)?;
-    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-    let requests = whole.lines().map(|line| Ok(serde_json::from_str::<Event>(line)?.into()));
+    // The last line may be incomplete.
+    let complete = text.rsplit_once('\n').map_or("", |(complete, _)| complete);
+    let requests = complete.lines().map(|line| Ok(serde_json::from_str::<Event>(line)?.into()));
     let requests: Result<Vec<Request>> = requests.collect();
     Ok(requests?.into_iter().filter(|request| request.user == user).collect())
 }
 
-fn open() -> Result<File> {
+fn open_log() -> Result<File> {
     let file = audit_log();
     File::open(&file).with_context(|| {
         format!(

@@ -61,8 +61,10 @@ async fn install_yaml_is_fresh(tools: &Tools) -> Result<()> {
 /// # Errors
 /// A test fails; its output has been shown.
 pub async fn unit_tests() -> Result<()> {
-    command::shown_live(&mut cargo(&["test", "--workspace", "--exclude=e2e", "--locked"]), LIMIT).await?;
-    command::shown_live(&mut cargo(&["test", "--package=e2e", "--lib", "--bins", "--locked"]), LIMIT).await
+    command::run_showing_output(&mut cargo(&["test", "--workspace", "--exclude=e2e", "--locked"]), LIMIT)
+        .await?;
+    command::run_showing_output(&mut cargo(&["test", "--package=e2e", "--lib", "--bins", "--locked"]), LIMIT)
+        .await
 }
 
 /// The promises, on the cluster that runs.
@@ -72,7 +74,7 @@ pub async fn unit_tests() -> Result<()> {
 pub async fn end_to_end_tests() -> Result<()> {
     // One at a time: some stop the database server, restart the operator or count what is written.
     let words = ["test", "--package=e2e", "--test=promises", "--locked", "--", "--test-threads=1"];
-    command::shown_live(&mut cargo(&words), LIMIT).await
+    command::run_showing_output(&mut cargo(&words), LIMIT).await
 }
 
 async fn run(progress: &mut Progress, title: &str, command: &mut Command) -> Result<()> {
@@ -100,7 +102,7 @@ impl Python {
         // Programs in it know its path, so that it cannot be built elsewhere and renamed.
         let complete = folder.join("complete");
         if !complete.exists() {
-            prerequisites::python(progress).await?;
+            prerequisites::ensure_python(progress).await?;
             let work = async {
                 let mut create = Command::new("python3");
                 create.args(["-m", "venv", "--clear"]).arg(&folder);

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! What the end-to-end tests hold in their hands: the local cluster with rathaus on it.
+//! Access to the local cluster with rathaus for the end-to-end tests.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -15,54 +15,53 @@ use rand::distr::{Alphanumeric, SampleString};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use crate::{images, install::NAMESPACE, node, target::Target};
+use crate::{client, images, install::NAMESPACE, paths, target::Target};
 
-/// How long a probe may take, its pod's start included.
+/// How long a probe may take, including the start of its pod.
 const PROBE_LIMIT: Duration = Duration::from_secs(60);
 
-/// The local cluster. Database and audit log have rooms of their own, [`crate::database`] and
-/// [`crate::audit`].
+/// The local cluster. Its database server is in [`crate::database`], its audit log in [`crate::audit`].
 pub struct Cluster {
-    /// As its administrator.
+    /// A client with the rights of the cluster's administrator.
     pub client: Client,
-    /// For programs that want a file.
+    /// Path of the kubeconfig that `client` was made from.
     pub kubeconfig: PathBuf,
-    /// A client for which every host is the gateway's, and which trusts its certificates. Follows no
+    /// An HTTP client that resolves every host to the gateway and trusts its certificates. It follows no
     /// redirect.
     pub citizen: reqwest::Client,
 }
 
-/// What a probe saw.
+/// The result of a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
-    /// Whether it reached what it was sent for.
+    /// Whether the probe reached its destination.
     pub reached: bool,
-    /// What it printed.
+    /// What the probe printed.
     pub log: String,
 }
 
-/// Connects to the local cluster. Each test asks for its own: a client lives and dies with the runtime
-/// of the test that made it.
+/// Connects to the local cluster. Each test must connect anew, since a client works only on the runtime of
+/// the test that has created it.
 ///
 /// # Errors
-/// It does not run, or rathaus is not installed; the message says which command does that.
-pub async fn cluster() -> Result<Cluster> {
-    let kubeconfig = node::admin_kubeconfig();
-    let client = node::client(&kubeconfig).await?;
+/// Fails if the cluster is not running or if rathaus is not installed; the message names the command to run.
+pub async fn connect() -> Result<Cluster> {
+    let kubeconfig = paths::admin_kubeconfig();
+    let client = client::from_kubeconfig(&kubeconfig).await?;
     let deployments = Api::<k8s_openapi::api::apps::v1::Deployment>::namespaced(client.clone(), NAMESPACE);
     if deployments.get_opt("rathaus").await?.is_none() {
-        bail!("the cluster runs without rathaus: `cargo xtask demo` installs it");
+        bail!("rathaus is not installed in the cluster: `cargo xtask demo` installs it");
     }
-    Ok(Cluster { client, kubeconfig, citizen: Target::Local.citizen()? })
+    Ok(Cluster { client, kubeconfig, citizen: Target::Local.citizen_client()? })
 }
 
 impl Cluster {
-    /// Sends the probe program out from a pod of `namespace` with `labels`, as in
-    /// `["tcp", "10.88.0.1", "5432"]` or `["dns", "kubernetes.default.svc.cluster.local"]`. The pod
-    /// satisfies the pod security profile `restricted` and is deleted afterwards.
+    /// Runs the probe program in a pod of `namespace` with these labels. Its arguments are, for example,
+    /// `["tcp", "10.88.0.1", "5432"]` or `["dns", "kubernetes.default.svc.cluster.local"]`. The pod satisfies
+    /// the pod security profile `restricted` and is deleted afterwards.
     ///
     /// # Errors
-    /// The pod is refused or does not come to an end within a minute.
+    /// Fails if the pod is rejected or does not finish within a minute.
     pub async fn probe(
         &self,
         namespace: &str,
@@ -73,13 +72,13 @@ impl Cluster {
         let name = format!("probe-{}", Alphanumeric.sample_string(&mut rand::rng(), 8).to_lowercase());
         let pod = probe_pod(&name, labels, arguments)?;
         pods.create(&PostParams::default(), &pod).await.context("creating the probe's pod")?;
-        let outcome = ended(&pods, &name).await;
+        let outcome = wait_for_end(&pods, &name).await;
         pods.delete(&name, &DeleteParams::default().grace_period(0)).await?;
         outcome
     }
 }
 
-async fn ended(pods: &Api<Pod>, name: &str) -> Result<Probe> {
+async fn wait_for_end(pods: &Api<Pod>, name: &str) -> Result<Probe> {
     let deadline = Instant::now() + PROBE_LIMIT;
     loop {
         let status = pods.get(name).await?.status.unwrap_or_default();
@@ -87,7 +86,7 @@ async fn ended(pods: &Api<Pod>, name: &str) -> Result<Probe> {
             Some("Succeeded") => true,
             Some("Failed") => false,
             _ if Instant::now() > deadline => {
-                bail!("the probe's pod {name} came to no end: {}", serde_json::to_string(&status)?)
+                bail!("the probe's pod {name} did not finish: {}", serde_json::to_string(&status)?)
             }
             _ => {
                 sleep(Duration::from_millis(200)).await;
@@ -106,7 +105,8 @@ fn probe_pod(name: &str, labels: &BTreeMap<String, String>, arguments: &[&str]) 
             "restartPolicy": "Never",
             "automountServiceAccountToken": false,
             "terminationGracePeriodSeconds": 0,
-            // A query that is dropped before the policies know the pod must not cost five seconds.
+            // A query that is dropped because the policies do not know the pod yet must not cost five
+            // seconds.
             "dnsConfig": {"options": [{"name": "timeout", "value": "1"}, {"name": "attempts", "value": "5"}]},
             "securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
             "containers": [{

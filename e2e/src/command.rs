@@ -1,36 +1,36 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Runs a program to its end.
+//! Runs other programs and waits until they exit.
 
 use std::{process::Stdio, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use tokio::{io::AsyncWriteExt, process::Command, time::timeout};
 
-/// How much of a failed program's output goes into the error.
-const TAIL_LINES: usize = 25;
+/// How many of the last lines that a failed program printed go into the error.
+const ERROR_LINES: usize = 25;
 
-/// The Cargo that this program was started by, else the one in the path.
+/// Returns a command for the Cargo that started this program, or else for the one in `PATH`.
 pub fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// Runs `command` quietly and returns its standard output.
+/// Runs `command` without showing its output, and returns its standard output.
 ///
 /// # Errors
-/// It cannot be started, ends with another code than 0 (the error carries the end of its output), or
-/// takes longer than `limit` and is killed.
+/// Fails if the program cannot be started, if it exits with another code than 0 (the error holds the end of
+/// its output), or if it takes longer than `limit`, in which case it is killed.
 pub async fn output(command: &mut Command, limit: Duration) -> Result<Vec<u8>> {
-    fed(command, "", limit).await
+    output_with_input(command, "", limit).await
 }
 
-/// As [`output`], with `input` on its standard input.
+/// Like [`output`], but writes `input` to the standard input of the program.
 ///
 /// # Errors
-/// As [`output`].
-pub async fn fed(command: &mut Command, input: &str, limit: Duration) -> Result<Vec<u8>> {
-    let shown = shown(command);
+/// Fails as [`output`] does.
+pub async fn output_with_input(command: &mut Command, input: &str, limit: Duration) -> Result<Vec<u8>> {
+    let line = command_line(command);
     let run = async {
         let mut child = command
             .stdin(Stdio::piped())
@@ -39,45 +39,45 @@ pub async fn fed(command: &mut Command, input: &str, limit: Duration) -> Result<
             .kill_on_drop(true)
             .spawn()?;
         if let Some(mut stdin) = child.stdin.take() {
-            // A program that ends without reading says why by its exit code.
+            // A program that exits without reading its input gives the reason by its exit code.
             let _ = stdin.write_all(input.as_bytes()).await;
         }
         child.wait_with_output().await
     };
     let finished = timeout(limit, run)
         .await
-        .with_context(|| format!("`{shown}` did not end within {} s", limit.as_secs()))?
-        .with_context(|| format!("cannot run `{shown}`"))?;
+        .with_context(|| format!("`{line}` did not finish within {} s", limit.as_secs()))?
+        .with_context(|| format!("cannot run `{line}`"))?;
     if !finished.status.success() {
         let text = [finished.stdout, finished.stderr].concat();
-        bail!("`{shown}` failed ({}):\n{}", finished.status, tail(&String::from_utf8_lossy(&text)));
+        bail!("`{line}` failed ({}):\n{}", finished.status, last_lines(&String::from_utf8_lossy(&text)));
     }
     Ok(finished.stdout)
 }
 
-/// Runs `command` with this program's own standard output and error.
+/// Runs `command` and lets it print to the standard output and standard error of this program.
 ///
 /// # Errors
-/// As [`output`], without the text.
-pub async fn shown_live(command: &mut Command, limit: Duration) -> Result<()> {
-    let shown = shown(command);
-    let mut child = command.kill_on_drop(true).spawn().with_context(|| format!("cannot run `{shown}`"))?;
+/// Fails as [`output`] does, but the error does not repeat what the program printed.
+pub async fn run_showing_output(command: &mut Command, limit: Duration) -> Result<()> {
+    let line = command_line(command);
+    let mut child = command.kill_on_drop(true).spawn().with_context(|| format!("cannot run `{line}`"))?;
     let status = timeout(limit, child.wait())
         .await
-        .with_context(|| format!("`{shown}` did not end within {} s", limit.as_secs()))??;
+        .with_context(|| format!("`{line}` did not finish within {} s", limit.as_secs()))??;
     if !status.success() {
-        bail!("`{shown}` failed ({status})");
+        bail!("`{line}` failed ({status})");
     }
     Ok(())
 }
 
-fn shown(command: &Command) -> String {
+fn command_line(command: &Command) -> String {
     let command = command.as_std();
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
-fn tail(text: &str) -> String {
+fn last_lines(text: &str) -> String {
     let lines: Vec<&str> = text.trim_end().lines().collect();
-    lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
+    lines[lines.len().saturating_sub(ERROR_LINES)..].join("\n")
 }

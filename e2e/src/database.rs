@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! The state's shared PostgreSQL server: Debian's, with a data folder of its own on the bridge address.
+//! The shared PostgreSQL server of the state. It is the one of Debian, with a separate data folder, and
+//! listens on the address of the bridge.
 
 use std::{
     fs,
@@ -17,22 +18,24 @@ use tokio::{process::Command, time::sleep};
 
 use crate::{
     command,
-    node::{HOST, POD_NETWORK},
+    network::{HOST, POD_NETWORK},
     paths::state,
     pki::{Authority, Subject, certificate_file, key_file},
     process::Daemon,
 };
 
 const PORT: u16 = 5432;
-const ADMIN: &str = "rathaus_admin";
-const LIMIT: Duration = Duration::from_secs(60);
+/// The role by which the operator creates databases and roles.
+const ADMIN_ROLE: &str = "rathaus_admin";
+/// How long one of PostgreSQL's programs, or the start of the server, may take.
+const COMMAND_LIMIT: Duration = Duration::from_secs(60);
 
-/// The server as a daemon, which tests may stop and start.
+/// Returns the server as a daemon.
 ///
-/// SIGINT is PostgreSQL's fast shutdown: sessions end, nothing is lost.
-pub fn server() -> Daemon {
-    let program = binary("postgres").unwrap_or_default();
-    let data = data();
+/// SIGINT is the fast shutdown of PostgreSQL: it ends sessions and loses no data.
+pub fn daemon() -> Daemon {
+    let program = newest_program("postgres").unwrap_or_default();
+    let data = data_folder();
     let argv = [
         "setpriv",
         "--reuid=postgres",
@@ -43,34 +46,34 @@ pub fn server() -> Daemon {
         "-D",
         &data.to_string_lossy(),
     ];
-    Daemon { stop: Signal::INT, ..Daemon::new("postgres", argv.map(str::to_owned).to_vec()) }
+    Daemon { stop_signal: Signal::INT, ..Daemon::new("postgres", argv.map(str::to_owned).to_vec()) }
 }
 
-/// The URL of the administrator, who may create databases and roles and is no superuser.
+/// Returns the URL of the administrator, who may create databases and roles, but is no superuser.
 ///
 /// # Errors
-/// No node has been started.
+/// Fails if no node was started.
 pub fn admin_url() -> Result<String> {
-    let file = url_file();
+    let file = admin_url_file();
     let text = fs::read_to_string(&file)
         .with_context(|| format!("{} is missing: start the node with `cargo xtask up`", file.display()))?;
     Ok(text.trim().to_owned())
 }
 
-/// Makes a new server and starts it.
+/// Creates a new server and starts it.
 ///
 /// # Errors
-/// PostgreSQL is missing, or does not start; the message says why.
+/// Fails if PostgreSQL is missing or does not start; the message says why.
 pub async fn create() -> Result<()> {
-    let user = ids().await?;
+    let user = postgres_ids().await?;
     let folder = state("postgres");
     fs::create_dir_all(&folder)?;
     chown(&folder, Some(user.0), Some(user.1))?;
-    let data = data();
-    let mut initdb = as_postgres(&binary("initdb")?);
+    let data = data_folder();
+    let mut initdb = command_as_postgres(&newest_program("initdb")?);
     initdb.args(["--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]);
     initdb.args(["--auth-local=trust", "--auth-host=scram-sha-256", "--pgdata"]).arg(&data);
-    command::output(&mut initdb, LIMIT).await?;
+    command::output(&mut initdb, COMMAND_LIMIT).await?;
 
     let hosts = [HOST];
     let subject = Subject { name: "postgres", group: None, hosts: &hosts };
@@ -91,26 +94,26 @@ pub async fn create() -> Result<()> {
         key = key.display(),
     );
     fs::write(data.join("postgresql.auto.conf"), settings)?;
-    // The socket's folder is open to its owner alone; from the network only TLS and a password do.
+    // Only the owner of the folder reaches the socket; connections over the network need TLS and a password.
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
     let access = format!("local all postgres trust\nhostssl all all {POD_NETWORK} scram-sha-256\n");
     fs::write(data.join("pg_hba.conf"), access)?;
     start().await?;
-    create_admin().await
+    create_admin_role().await
 }
 
 /// Starts the server and waits until it accepts connections.
 ///
 /// # Errors
-/// It does not start within a minute; the message holds the end of its log.
+/// Fails if the server does not start within a minute; the message holds the end of its log.
 pub async fn start() -> Result<()> {
-    let server = server();
-    if !server.runs() {
-        server.start()?;
+    let daemon = daemon();
+    if !daemon.is_running() {
+        daemon.start()?;
     }
-    let deadline = Instant::now() + LIMIT;
+    let deadline = Instant::now() + COMMAND_LIMIT;
     while let Err(error) = sql("SELECT 1").await {
-        server.check()?;
+        daemon.ensure_running()?;
         if Instant::now() > deadline {
             bail!("the database server accepts no connection: {error:#}");
         }
@@ -119,58 +122,59 @@ pub async fn start() -> Result<()> {
     Ok(())
 }
 
-/// Stops the server; its data stays.
+/// Stops the server and keeps its data.
 ///
 /// # Errors
-/// It does not end.
+/// Fails if the server does not exit.
 pub async fn stop() -> Result<()> {
-    server().stop().await
+    daemon().stop().await
 }
 
-/// Runs one statement as superuser in the database `postgres` and returns what `psql` prints, one row
-/// per line, columns parted by `|`.
+/// Runs SQL as superuser in the database `postgres` and returns what `psql` prints: one line for each row,
+/// with `|` between the columns.
 ///
 /// # Errors
-/// The server does not run or refuses the statement.
+/// Fails if the server is not running or rejects a statement.
 pub async fn sql(statement: &str) -> Result<String> {
     let mut psql = Command::new("psql");
     psql.arg("--host").arg(state("postgres"));
     psql.args(["--username=postgres", "--dbname=postgres", "--no-psqlrc", "--quiet"]);
     psql.args(["--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"]);
-    let printed = command::fed(&mut psql, statement, LIMIT).await?;
+    let printed = command::output_with_input(&mut psql, statement, COMMAND_LIMIT).await?;
     Ok(String::from_utf8_lossy(&printed).trim().to_owned())
 }
 
-async fn create_admin() -> Result<()> {
+async fn create_admin_role() -> Result<()> {
     let password = Alphanumeric.sample_string(&mut rand::rng(), 32);
-    sql(&format!("CREATE ROLE {ADMIN} LOGIN CREATEDB CREATEROLE PASSWORD '{password}'")).await?;
-    // As docs/state-it.md asks: a module's role may enter no database but its own.
-    sql(&format!("REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC; GRANT CONNECT ON DATABASE postgres TO {ADMIN}")).await?;
-    let url = format!("postgres://{ADMIN}:{password}@{HOST}:{PORT}/postgres?sslmode=verify-full");
-    let file = url_file();
+    sql(&format!("CREATE ROLE {ADMIN_ROLE} LOGIN CREATEDB CREATEROLE PASSWORD '{password}'")).await?;
+    // As docs/state-it.md demands: the role of a module may connect only to its own database.
+    sql(&format!("REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC; GRANT CONNECT ON DATABASE postgres TO {ADMIN_ROLE}")).await?;
+    let url = format!("postgres://{ADMIN_ROLE}:{password}@{HOST}:{PORT}/postgres?sslmode=verify-full");
+    let file = admin_url_file();
     fs::write(&file, "")?;
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
     Ok(fs::write(file, url)?)
 }
 
-fn url_file() -> PathBuf {
+fn admin_url_file() -> PathBuf {
     state("database-url")
 }
 
-fn data() -> PathBuf {
+fn data_folder() -> PathBuf {
     state("postgres/data")
 }
 
-fn as_postgres(program: &PathBuf) -> Command {
+fn command_as_postgres(program: &PathBuf) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--reuid=postgres", "--regid=postgres", "--init-groups", "--"]).arg(program);
-    // `initdb` enters the folder that it is started in.
+    // `initdb` needs a working folder that the user `postgres` may enter.
     command.current_dir("/");
     command
 }
 
-/// Debian keeps several versions side by side; the newest is taken.
-fn binary(name: &str) -> Result<PathBuf> {
+/// Returns the path of one of PostgreSQL's programs. Debian may have several versions installed; the newest
+/// is used.
+fn newest_program(name: &str) -> Result<PathBuf> {
     let root = "/usr/lib/postgresql";
     let versions = fs::read_dir(root).with_context(|| format!("{root}: install postgresql"))?;
     versions
@@ -180,9 +184,10 @@ fn binary(name: &str) -> Result<PathBuf> {
         .with_context(|| format!("{root} holds no version of PostgreSQL"))
 }
 
-async fn ids() -> Result<(u32, u32)> {
+/// User id and group id of the user `postgres`.
+async fn postgres_ids() -> Result<(u32, u32)> {
     let id = async |option: &str| -> Result<u32> {
-        let printed = command::output(Command::new("id").args([option, "postgres"]), LIMIT).await?;
+        let printed = command::output(Command::new("id").args([option, "postgres"]), COMMAND_LIMIT).await?;
         Ok(String::from_utf8_lossy(&printed).trim().parse()?)
     };
     Ok((id("-u").await?, id("-g").await?))

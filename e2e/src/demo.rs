@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! The whole line once: cluster, operator, the towns of a district, and one paid fee.
+//! The demo: a cluster, the operator, the municipalities of a district, and one paid fee.
 
 use std::{
     cell::RefCell,
@@ -22,93 +22,100 @@ use crate::{apply, images, install, payment, process, progress::Progress, target
 
 const READY_LIMIT: Duration = Duration::from_secs(300);
 
-/// Runs it and prints where to go on.
+/// Runs the demo and prints what to try next.
 ///
 /// # Errors
-/// A step fails; the message names it and what to do.
+/// Fails if a step fails; the message names the step and what to do.
 pub async fn run(target: &Target) -> Result<()> {
     let mut progress = Progress::default();
-    let tools = target.tools(&mut progress).await?;
-    let own = images::own(&mut progress, false).await?;
-    let client = target.start(&mut progress, &tools, &own).await?;
-    progress.step("installing rathaus", install::install(&client, target, &tools, &own)).await?;
-    admit(&mut progress, &client).await?;
-    let towns = towns(&client).await?;
+    let tools = target.build_tools(&mut progress).await?;
+    let images = images::build_project_images(&mut progress, false).await?;
+    let client = target.start(&mut progress, &tools, &images).await?;
+    progress.step("installing rathaus", install::install(&client, target, &tools, &images)).await?;
+    admit_towns(&mut progress, &client).await?;
+    let towns = list_towns(&client).await?;
     let first = towns.iter().find_map(|town| Some((town, town.module.as_ref()?)));
     let (town, module) = first.context("no town of manifests/kreis-borken has a module")?;
-    let citizen = target.citizen()?;
-    let token = token::keep(&client, &town.namespace()).await?;
+    let citizen = target.citizen_client()?;
+    let token = token::ensure_token(&client, &town.namespace()).await?;
     let pay = payment::pay(&citizen, module, &town.ars, &token);
     let paid = progress.step(&format!("paying a fee in {}", town.title), pay).await?;
-    println!("\n{}", table(&towns));
+    println!("\n{}", format_towns(&towns));
     println!("Paid: {:.2} EUR in {}, transaction {}", paid.amount, town.title, paid.transaction);
-    println!("\n{}", next(target, town, module));
-    println!("What took how long:\n{}", progress.table());
+    println!("\n{}", next_steps(target, town, module));
+    println!("Duration of each step:\n{}", progress.table());
     if let Some(bytes) = operator_memory() {
         println!("Resident memory of the leading operator pod: {:.1} MB", bytes as f64 / 1e6);
     }
     Ok(())
 }
 
-/// Admits every town, and takes up the modules once the towns' namespaces are there.
+/// Applies every Municipality, waits until all are ready, and does the same with every ServiceModule, since
+/// these are in the namespaces of the towns.
 ///
 /// # Errors
-/// An object is refused or does not become ready; the message says which and why.
-pub async fn admit(progress: &mut Progress, client: &Client) -> Result<()> {
+/// Fails if an object is rejected or does not become ready; the message names the object and the reason.
+pub async fn admit_towns(progress: &mut Progress, client: &Client) -> Result<()> {
     for (kind, folder) in [("Municipality", "municipalities"), ("ServiceModule", "modules")] {
-        let files = install::files(&format!("manifests/kreis-borken/{folder}"))?;
-        let now = RefCell::default();
+        let files = install::yaml_files(&format!("manifests/kreis-borken/{folder}"))?;
+        let detail = RefCell::default();
         let work = async {
             for file in &files {
-                let take_up = async {
+                let apply_file = async {
                     let text = fs::read_to_string(file)?;
                     let object: DynamicObject = serde_saphyr::from_str(&text)?;
-                    // Only what lies in a town's namespace names a Secret of the town.
+                    // ServiceModules refer to a Secret in the namespace of their town.
                     if let Some(namespace) = object.namespace() {
-                        token::keep(client, &namespace).await?;
+                        token::ensure_token(client, &namespace).await?;
                     }
-                    apply::text(client, &text).await
+                    apply::apply_yaml(client, &text).await
                 };
-                take_up.await.with_context(|| file.display().to_string())?;
+                apply_file.await.with_context(|| file.display().to_string())?;
             }
-            all_ready(client, kind, files.len(), &now).await
+            wait_until_ready(client, kind, files.len(), &detail).await
         };
-        progress.live(&format!("making each {kind} ready"), &now, work).await?;
+        progress.step_with_detail(&format!("making each {kind} ready"), &detail, work).await?;
     }
     Ok(())
 }
 
-async fn all_ready(client: &Client, kind: &str, wanted: usize, now: &RefCell<String>) -> Result<()> {
-    let api = objects(client, kind);
+async fn wait_until_ready(
+    client: &Client,
+    kind: &str,
+    wanted: usize,
+    detail: &RefCell<String>,
+) -> Result<()> {
+    let api = api_of(client, kind);
     let deadline = Instant::now() + READY_LIMIT;
     loop {
         let found = api.list(&ListParams::default()).await?.items;
         let waiting: Vec<&DynamicObject> =
-            found.iter().filter(|object| !apply::is_true(object, "Ready")).collect();
-        now.replace(format!("{} of {}", found.len() - waiting.len(), found.len().max(wanted)));
+            found.iter().filter(|object| !apply::is_condition_true(object, "Ready")).collect();
+        detail.replace(format!("{} of {}", found.len() - waiting.len(), found.len().max(wanted)));
         if waiting.is_empty() && found.len() >= wanted {
             return Ok(());
         }
         if Instant::now() > deadline {
-            let why: Vec<String> = waiting.iter().map(|object| why_not(object)).collect();
-            bail!("not ready after {} s:\n{}", READY_LIMIT.as_secs(), why.join("\n"));
+            let reasons: Vec<String> = waiting.iter().map(|object| describe_unready(object)).collect();
+            bail!("not ready after {} s:\n{}", READY_LIMIT.as_secs(), reasons.join("\n"));
         }
         sleep(Duration::from_millis(200)).await;
     }
 }
 
-fn objects(client: &Client, kind: &str) -> Api<DynamicObject> {
+fn api_of(client: &Client, kind: &str) -> Api<DynamicObject> {
     let kind = GroupVersionKind::gvk("rathaus.dev", "v1alpha1", kind);
     Api::all_with(client.clone(), &ApiResource::from_gvk(&kind))
 }
 
-fn why_not(object: &DynamicObject) -> String {
-    let condition = apply::condition(object, "Ready");
+fn describe_unready(object: &DynamicObject) -> String {
+    let condition = apply::current_condition(object, "Ready");
     let text = |field: &str| condition.and_then(|condition| condition[field].as_str()).unwrap_or("?");
     let namespace = object.namespace().map(|namespace| format!("{namespace}/")).unwrap_or_default();
     format!("  {namespace}{}: {}: {}", object.name_any(), text("reason"), text("message"))
 }
 
+/// A Municipality and the URL of its module, if it has one.
 struct Town {
     name: String,
     title: String,
@@ -122,13 +129,13 @@ impl Town {
     }
 }
 
-async fn towns(client: &Client) -> Result<Vec<Town>> {
-    let modules = objects(client, "ServiceModule").list(&ListParams::default()).await?.items;
+async fn list_towns(client: &Client) -> Result<Vec<Town>> {
+    let modules = api_of(client, "ServiceModule").list(&ListParams::default()).await?.items;
     let url_in = |namespace: &str| {
         let own = modules.iter().find(|module| module.namespace().as_deref() == Some(namespace))?;
         own.data["status"]["url"].as_str()?.parse::<Url>().ok()
     };
-    let towns = objects(client, "Municipality").list(&ListParams::default()).await?.items;
+    let towns = api_of(client, "Municipality").list(&ListParams::default()).await?.items;
     let text =
         |town: &DynamicObject, field: &str| town.data["spec"][field].as_str().unwrap_or_default().to_owned();
     Ok(towns
@@ -142,7 +149,7 @@ async fn towns(client: &Client) -> Result<Vec<Town>> {
         .collect())
 }
 
-fn table(towns: &[Town]) -> String {
+fn format_towns(towns: &[Town]) -> String {
     let width = towns.iter().map(|town| town.title.chars().count()).max().unwrap_or_default();
     towns
         .iter()
@@ -153,10 +160,11 @@ fn table(towns: &[Town]) -> String {
         .collect()
 }
 
-fn next(target: &Target, town: &Town, module: &Url) -> String {
+/// The commands to try after the demo.
+fn next_steps(target: &Target, town: &Town, module: &Url) -> String {
     let (namespace, ars) = (town.namespace(), &town.ars);
     let status = module.join(&format!("status/rathaus-demo/{ars}"));
-    let curl = status.map(|url| target.curl(&url)).unwrap_or_default();
+    let curl = status.map(|url| target.curl_command(&url)).unwrap_or_default();
     format!(
         "Try next:
   export KUBECONFIG={}
@@ -171,7 +179,7 @@ fn next(target: &Target, town: &Town, module: &Url) -> String {
     )
 }
 
-/// The larger of the operator's pods, in bytes: the other stands by.
+/// Memory of the leading operator pod in bytes. It is the larger one, since the other only stands by.
 fn operator_memory() -> Option<u64> {
-    process::with_command(&["/rathaus", "run"]).into_iter().filter_map(process::resident_memory).max()
+    process::find_by_command(&["/rathaus", "run"]).into_iter().filter_map(process::resident_memory).max()
 }

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Installs rathaus in a cluster as state IT would: namespace, database Secret, Helm chart, catalogue.
+//! Installs rathaus in a cluster as state IT does: namespace, Secret of the database, Helm chart, catalogue.
 
 use std::{
     ffi::OsStr,
@@ -17,40 +17,40 @@ use tokio::process::Command;
 
 use crate::{
     apply, command, database,
-    images::{Image, REPOSITORY, named},
-    node, paths, pki,
+    images::{self, Image, REPOSITORY},
+    network, paths, pki,
     target::Target,
     tools::Tools,
 };
 
-/// Where the operator runs.
+/// The namespace of the operator.
 pub const NAMESPACE: &str = "rathaus-system";
-const LIMIT: Duration = Duration::from_secs(120);
+/// How long Helm, and then the rollout of the operator, may take.
+const INSTALL_LIMIT: Duration = Duration::from_secs(120);
 
-/// Installs the operator, or upgrades it, and waits until it is available; then publishes the
-/// catalogue.
+/// Installs or upgrades the operator, waits until it is available, and then applies the catalogue.
 ///
 /// # Errors
-/// The API server or Helm refuses something, or the operator does not become available.
+/// Fails if the API server or Helm rejects something, or if the operator does not become available.
 pub async fn install(client: &Client, target: &Target, tools: &Tools, images: &[Image]) -> Result<()> {
-    apply::text(client, &read("manifests/namespace.yaml")?).await?;
+    apply::apply_yaml(client, &read_from_repository("manifests/namespace.yaml")?).await?;
     if let Target::Local = target {
-        apply::text(client, &database_secret()?).await?;
+        apply::apply_yaml(client, &database_secret()?).await?;
     }
-    helm(target, tools, named(images, "rathaus")?).await?;
-    apply::rolled_out(client, NAMESPACE, "rathaus", LIMIT).await?;
-    for file in files("manifests/catalogue")? {
-        let text = with_images(&fs::read_to_string(&file)?, target, images);
-        apply::text(client, &text).await.with_context(|| file.display().to_string())?;
+    helm_upgrade(target, tools, images::find(images, "rathaus")?).await?;
+    apply::wait_for_rollout(client, NAMESPACE, "rathaus", INSTALL_LIMIT).await?;
+    for file in yaml_files("manifests/catalogue")? {
+        let text = insert_images(&fs::read_to_string(&file)?, target, images);
+        apply::apply_yaml(client, &text).await.with_context(|| file.display().to_string())?;
     }
     Ok(())
 }
 
-/// The YAML files of a folder of the repository, by name.
+/// Returns the YAML files of a folder of the repository, sorted by name.
 ///
 /// # Errors
-/// The folder is missing or empty.
-pub fn files(folder: &str) -> Result<Vec<PathBuf>> {
+/// Fails if the folder is missing or has no YAML file.
+pub fn yaml_files(folder: &str) -> Result<Vec<PathBuf>> {
     let folder = paths::repository().join(folder);
     let entries = fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
     let mut files: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
@@ -62,7 +62,7 @@ pub fn files(folder: &str) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn read(file: &str) -> Result<String> {
+fn read_from_repository(file: &str) -> Result<String> {
     fs::read_to_string(paths::repository().join(file)).with_context(|| file.to_owned())
 }
 
@@ -76,38 +76,40 @@ fn database_secret() -> Result<String> {
     Ok(secret.to_string())
 }
 
-async fn helm(target: &Target, tools: &Tools, operator: &Image) -> Result<()> {
+async fn helm_upgrade(target: &Target, tools: &Tools, operator: &Image) -> Result<()> {
     let mut helm = Command::new(tools.path("helm")?);
     helm.args(["upgrade", "--install", "rathaus"]).arg(chart());
     helm.args(["--namespace", NAMESPACE, "--kubeconfig"]).arg(target.kubeconfig());
     match target {
-        // What towns call out here lies behind the local gateway, whose authority is this machine's. Its
-        // address becomes that of its pod before policies see it.
+        // The services that towns call outside the cluster are behind the local gateway, whose certificates
+        // the node's authority signs. kube-proxy replaces its address by that of its pod before policies
+        // apply.
         Target::Local => {
-            let outbound = json!({"egress": [{"cidr": node::POD_NETWORK}], "ports": [8443]});
+            let outbound = json!({"egress": [{"cidr": network::POD_NETWORK}], "ports": [8443]});
             helm.arg("--set-json").arg(format!("settings.outbound={outbound}"));
             helm.arg("--set-file");
             helm.arg(format!("settings.authorities={}", pki::certificate_file("ca").display()));
         }
-        Target::Named { values, .. } => {
+        Target::Existing { values, .. } => {
             helm.args(values.iter().flat_map(|values| [OsStr::new("--values"), values.as_os_str()]));
         }
     }
-    helm.arg("--set").arg(format!("image.name={}", target.repository(operator)));
+    helm.arg("--set").arg(format!("image.name={}", target.image_repository(operator)));
     helm.arg("--set").arg(format!("image.digest={}", operator.digest));
-    command::output(&mut helm, LIMIT).await.map(drop)
+    command::output(&mut helm, INSTALL_LIMIT).await.map(drop)
 }
 
-/// The operator's chart.
+/// Returns the folder of the operator's Helm chart.
 pub fn chart() -> PathBuf {
     paths::repository().join(Path::new("charts/rathaus"))
 }
 
-/// The catalogue names no image, since a digest is known only once it is built.
-fn with_images(text: &str, target: &Target, images: &[Image]) -> String {
-    let nothing = format!("@sha256:{}", "0".repeat(64));
+/// Inserts the images into a file of the catalogue. The file has a placeholder, since a digest is known only
+/// after the build.
+fn insert_images(text: &str, target: &Target, images: &[Image]) -> String {
+    let no_digest = format!("@sha256:{}", "0".repeat(64));
     images.iter().fold(text.to_owned(), |text, image| {
-        let placeholder = format!("{REPOSITORY}/{}{nothing}", image.name);
-        text.replace(&placeholder, &format!("{}@{}", target.repository(image), image.digest))
+        let placeholder = format!("{REPOSITORY}/{}{no_digest}", image.name);
+        text.replace(&placeholder, &format!("{}@{}", target.image_repository(image), image.digest))
     })
 }

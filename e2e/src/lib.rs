@@ -1,16 +1,18 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Starts a real cluster on an empty machine, installs rathaus on it, and tells the tests about it.
+//! The test harness: starts a real Kubernetes cluster on an empty machine, installs rathaus in it, and gives
+//! the end-to-end tests access to it.
 //!
-//! Two commands use it, `cargo xtask demo` and `cargo xtask test`; the tests use [`cluster::cluster`]. What of
-//! it lives on while the cluster runs is in [`agent`].
+//! The commands of `cargo xtask` call it; the tests start from [`cluster::connect`]. [`agent`] is the part
+//! that keeps running as long as the local node does.
 
 pub mod agent;
 pub mod apply;
 pub mod audit;
 pub mod bench;
 pub mod checks;
+mod client;
 pub mod cluster;
 pub mod command;
 pub mod database;
@@ -20,6 +22,7 @@ pub mod images;
 pub mod install;
 pub mod lock;
 mod netpol;
+mod network;
 pub mod node;
 pub mod paths;
 pub mod payment;

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! One command at a time on a machine.
+//! A lock file that lets only one command at a time change the local node.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -12,48 +12,51 @@ use std::{
 use anyhow::{Context, Result, bail};
 use tokio::time::sleep;
 
-const FILE: &str = "/run/rathaus.lock";
-const PATIENCE: Duration = Duration::from_secs(60);
+const LOCK_FILE: &str = "/run/rathaus.lock";
+/// How long a command waits for another one to finish.
+const WAIT_LIMIT: Duration = Duration::from_secs(60);
 
-/// Held while a command changes the node. Ends with the program, however that ends.
+/// Held while a command changes the node. The kernel releases it when the program exits, also after a crash.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Waits up to a minute for another command to end.
+    /// Takes the lock, and waits up to a minute for another command to release it.
     ///
     /// # Errors
-    /// Another command holds it for longer, or `/run` cannot be written.
+    /// Fails if another command holds the lock for longer, or if the lock file cannot be written.
     pub async fn take() -> Result<Self> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT_LIMIT;
         loop {
-            let file = File::create(FILE)
-                .with_context(|| format!("cannot write {FILE}: the local node needs root"))?;
+            let file = File::create(LOCK_FILE)
+                .with_context(|| format!("cannot write {LOCK_FILE}: the local node needs root"))?;
             match file.try_lock() {
-                // Whoever held it may have removed the file meanwhile: then it is no lock any more.
+                // The previous holder may have removed the file meanwhile: then other commands lock a new
+                // one.
                 Ok(()) if is_current(&file) => return Ok(Self { _file: file }),
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
                     sleep(Duration::from_millis(200)).await;
                 }
                 Err(TryLockError::WouldBlock) => {
-                    bail!("another xtask command is at work on this machine: wait for it to end")
+                    bail!("another xtask command is running on this machine: wait until it has finished")
                 }
-                Err(TryLockError::Error(error)) => return Err(error).context(FILE),
+                Err(TryLockError::Error(error)) => return Err(error).context(LOCK_FILE),
             }
         }
     }
 
-    /// Leaves no file behind.
+    /// Releases the lock and removes its file.
     pub fn remove(self) {
-        let _ = fs::remove_file(FILE);
+        let _ = fs::remove_file(LOCK_FILE);
     }
 }
 
+/// Whether the path of the lock file still leads to this file.
 fn is_current(file: &File) -> bool {
-    match (file.metadata(), fs::metadata(FILE)) {
+    match (file.metadata(), fs::metadata(LOCK_FILE)) {
         (Ok(held), Ok(named)) => held.ino() == named.ino(),
         _ => false,
     }

@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! The local node's certificates, all signed by one authority that lives as long as the node.
+//! The certificates of the local node, all signed by one certificate authority that lasts as long as the
+//! node.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
@@ -14,58 +15,57 @@ use rcgen::{
 
 use crate::paths::state;
 
-/// Certificate and key, PEM.
+/// A certificate and its private key, both PEM.
 #[derive(Debug, Clone)]
-pub struct Pair {
-    /// The certificate.
+pub struct PemPair {
+    /// The certificate, or the public key where there is no certificate.
     pub certificate: String,
-    /// Its private key, PKCS #8.
+    /// The private key, PKCS #8 (RFC 5208).
     pub key: String,
 }
 
-/// Whom a certificate is for.
+/// The holder of a certificate.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
-    /// Common name; Kubernetes reads it as the user.
+    /// Common name; Kubernetes takes it as the name of the user.
     pub name: &'a str,
-    /// Organisation; Kubernetes reads it as the group.
+    /// Organisation; Kubernetes takes it as the group of the user.
     pub group: Option<&'a str>,
-    /// DNS names and IP addresses it answers to.
+    /// DNS names and IP addresses of the server, as subject alternative names.
     pub hosts: &'a [&'a str],
 }
 
-/// The authority that signs everything of the local node.
+/// The certificate authority of the local node.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    /// Makes one and keeps it in the node's state folder.
+    /// Creates an authority and stores it in the node's state folder.
     ///
     /// # Errors
-    /// The folder cannot be written.
+    /// Fails if the folder cannot be written.
     pub fn create() -> Result<Self> {
         let key = KeyPair::generate()?;
         let certificate = authority_params()?.self_signed(&key)?.pem();
-        write("ca", &Pair { certificate, key: key.serialize_pem() })?;
+        write_pair("ca", &PemPair { certificate, key: key.serialize_pem() })?;
         Self::open()
     }
 
-    /// Reads the one that [`Self::create`] has kept.
+    /// Opens the authority that [`Self::create`] has stored.
     ///
     /// # Errors
-    /// There is none.
+    /// Fails if there is none, which means that no node was started.
     pub fn open() -> Result<Self> {
         let key = KeyPair::from_pem(&fs::read_to_string(key_file("ca"))?)?;
-
         Ok(Self { issuer: Issuer::new(authority_params()?, key) })
     }
 
-    /// Signs a certificate for client and server use, valid for a year.
+    /// Signs a certificate for use as client and as server, valid for a year.
     ///
     /// # Errors
-    /// A host is neither a DNS name nor an IP address.
-    pub fn sign(&self, subject: Subject<'_>) -> Result<Pair> {
+    /// Fails if a host is neither a DNS name nor an IP address.
+    pub fn sign(&self, subject: Subject<'_>) -> Result<PemPair> {
         let hosts: Vec<String> = subject.hosts.iter().map(|&host| host.to_owned()).collect();
         let mut params = CertificateParams::new(hosts)?;
         params.distinguished_name = DistinguishedName::new();
@@ -79,51 +79,52 @@ impl Authority {
         set_validity(&mut params)?;
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?.pem();
-        Ok(Pair { certificate, key: key.serialize_pem() })
+        Ok(PemPair { certificate, key: key.serialize_pem() })
     }
 
-    /// Signs a certificate and keeps it under `name` in the node's state folder.
+    /// Signs a certificate and stores it under `name` in the node's state folder.
     ///
     /// # Errors
-    /// As [`Self::sign`], or the folder cannot be written.
-    pub fn issue(&self, name: &str, subject: Subject<'_>) -> Result<Pair> {
+    /// Fails as [`Self::sign`] does, or if the folder cannot be written.
+    pub fn issue(&self, name: &str, subject: Subject<'_>) -> Result<PemPair> {
         let pair = self.sign(subject)?;
-        write(name, &pair)?;
+        write_pair(name, &pair)?;
         Ok(pair)
     }
 }
 
-/// The authority's certificate, PEM.
+/// Reads the certificate of the authority, PEM.
 ///
 /// # Errors
-/// No node has been started.
+/// Fails if no node was started.
 pub fn ca_certificate() -> Result<String> {
     let file = certificate_file("ca");
     fs::read_to_string(&file)
         .with_context(|| format!("{} is missing: start the node with `cargo xtask up`", file.display()))
 }
 
-/// Where the certificate `name` is kept.
+/// Returns the path of the certificate `name`.
 pub fn certificate_file(name: &str) -> PathBuf {
     state("pki").join(format!("{name}.crt"))
 }
 
-/// Where the private key `name` is kept.
+/// Returns the path of the private key `name`.
 pub fn key_file(name: &str) -> PathBuf {
     state("pki").join(format!("{name}.key"))
 }
 
-/// Makes the key that signs service account tokens, and its public half, which the API server reads.
+/// Creates the private key that signs service account tokens, and the public key by which the API server
+/// checks them.
 ///
 /// # Errors
-/// The state folder cannot be written.
+/// Fails if the state folder cannot be written.
 pub fn create_service_account_key() -> Result<()> {
     let key = KeyPair::generate()?;
-    let pair = Pair { certificate: key.public_key_pem(), key: key.serialize_pem() };
-    write("service-account", &pair)
+    let pair = PemPair { certificate: key.public_key_pem(), key: key.serialize_pem() };
+    write_pair("service-account", &pair)
 }
 
-/// The same for every authority, so that one read back from disk signs under the same name.
+/// These are the same for every authority, so that one that is read from disk signs under the same name.
 fn authority_params() -> Result<CertificateParams> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
@@ -134,7 +135,7 @@ fn authority_params() -> Result<CertificateParams> {
     Ok(params)
 }
 
-/// From yesterday, since clocks differ, for a year.
+/// Valid for a year. It starts yesterday, since clocks differ.
 fn set_validity(params: &mut CertificateParams) -> Result<()> {
     let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
     let from = today.checked_sub(1.day())?;
@@ -147,7 +148,7 @@ fn set_validity(params: &mut CertificateParams) -> Result<()> {
     Ok(())
 }
 
-fn write(name: &str, pair: &Pair) -> Result<()> {
+fn write_pair(name: &str, pair: &PemPair) -> Result<()> {
     fs::create_dir_all(state("pki"))?;
     fs::write(certificate_file(name), &pair.certificate)?;
     let file = key_file(name);

@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! What the machine must have that neither Cargo nor the pinned Go modules bring.
+//! Programs that must be installed on the machine, because neither Cargo nor the pinned Go modules provide
+//! them.
 
 use std::{path::Path, time::Duration};
 
@@ -13,13 +14,13 @@ use crate::{command, progress::Progress};
 
 const INSTALL_LIMIT: Duration = Duration::from_secs(15 * 60);
 
-/// The oldest Go that the pinned modules build with.
-const GO_MINOR: u32 = 26;
+/// The oldest minor version of Go 1 that the pinned modules build with.
+const MIN_GO_MINOR: u32 = 26;
 
-/// Debian package and a file that proves it is there.
+/// A Debian package, and a file that exists if the package is installed.
 type Package = (&'static str, &'static str);
 
-const NODE: &[Package] = &[
+const NODE_PACKAGES: &[Package] = &[
     ("binutils", "/usr/bin/strip"),
     ("containernetworking-plugins", "/usr/lib/cni/bridge"),
     ("gcc", "/usr/bin/gcc"),
@@ -31,89 +32,90 @@ const NODE: &[Package] = &[
     ("postgresql", "/usr/lib/postgresql"),
 ];
 
-/// The components' pages come with style sheets from npm.
-const PAGES: &[Package] = &[("npm", "/usr/bin/npm")];
+/// The build of the components fetches the style sheets of their pages from npm.
+const COMPONENT_PACKAGES: &[Package] = &[("npm", "/usr/bin/npm")];
 
-/// Citizens come with a browser.
-const BROWSER: &[Package] =
+/// Tests open the pages in a real browser.
+const BROWSER_PACKAGES: &[Package] =
     &[("chromium", "/usr/bin/chromium"), ("chromium-driver", "/usr/bin/chromedriver")];
 
-/// Installs what a local node needs.
+/// Installs the packages that a local node needs, and checks that the user is root.
 ///
 /// # Errors
-/// Something is missing and this user may not install it; the message is the line to run.
-pub async fn node(progress: &mut Progress) -> Result<()> {
-    install(progress, NODE).await?;
+/// Fails if a package is missing and this user may not install it (the message is the command to run as
+/// root), or if the user is not root.
+pub async fn ensure_node_packages(progress: &mut Progress) -> Result<()> {
+    install_missing(progress, NODE_PACKAGES).await?;
     if !geteuid().is_root() {
         bail!(
             "the local node needs root (containers, a bridge, nftables): run this as root, or name \
-             a cluster of yours by KUBECONFIG"
+             an existing cluster by KUBECONFIG"
         );
     }
     Ok(())
 }
 
-/// Fails with advice unless Go is there and new enough. Asked only when something must be built.
+/// Checks that Go is installed and new enough. Needed only when a program must be built.
 ///
 /// # Errors
-/// Go is missing or too old.
-pub async fn go() -> Result<()> {
-    let advice = format!("install Go 1.{GO_MINOR} or newer, see https://go.dev/dl/");
-    let mut ask = Command::new("go");
-    ask.args(["env", "GOVERSION"]).env("GOTOOLCHAIN", "local");
-    let printed = command::output(&mut ask, Duration::from_secs(20)).await.context(advice.clone())?;
+/// Fails if Go is missing or too old; the message says what to install.
+pub async fn ensure_go() -> Result<()> {
+    let advice = format!("install Go 1.{MIN_GO_MINOR} or newer, see https://go.dev/dl/");
+    let mut command = Command::new("go");
+    command.args(["env", "GOVERSION"]).env("GOTOOLCHAIN", "local");
+    let printed = command::output(&mut command, Duration::from_secs(20)).await.context(advice.clone())?;
     let version = String::from_utf8_lossy(&printed).trim().to_owned();
-    match minor(&version) {
-        Some(minor) if minor >= GO_MINOR => Ok(()),
+    match minor_version(&version) {
+        Some(minor) if minor >= MIN_GO_MINOR => Ok(()),
         _ => bail!("Go is {version}: {advice}"),
     }
 }
 
-/// Installs what building the components needs beside Rust.
+/// Installs the packages that building the components needs in addition to Rust.
 ///
 /// # Errors
-/// As [`node`].
-pub async fn components(progress: &mut Progress) -> Result<()> {
-    install(progress, PAGES).await
+/// Fails if a package is missing and this user may not install it.
+pub async fn ensure_component_packages(progress: &mut Progress) -> Result<()> {
+    install_missing(progress, COMPONENT_PACKAGES).await
 }
 
-/// Installs what the tests need beside [`node`].
+/// Installs the packages that the tests need in addition to [`ensure_node_packages`].
 ///
 /// # Errors
-/// As [`node`].
-pub async fn tests(progress: &mut Progress) -> Result<()> {
-    components(progress).await?;
-    install(progress, BROWSER).await
+/// Fails if a package is missing and this user may not install it.
+pub async fn ensure_test_packages(progress: &mut Progress) -> Result<()> {
+    ensure_component_packages(progress).await?;
+    install_missing(progress, BROWSER_PACKAGES).await
 }
 
-/// Python with what it takes to make a virtual environment.
+/// Installs the modules of Python that create a virtual environment.
 ///
 /// # Errors
-/// As [`node`].
-pub async fn python(progress: &mut Progress) -> Result<()> {
-    let mut ask = Command::new("python3");
-    ask.args(["-c", "import ensurepip, venv"]);
-    match command::output(&mut ask, Duration::from_secs(20)).await {
+/// Fails if they are missing and this user may not install them.
+pub async fn ensure_python(progress: &mut Progress) -> Result<()> {
+    let mut command = Command::new("python3");
+    command.args(["-c", "import ensurepip, venv"]);
+    match command::output(&mut command, Duration::from_secs(20)).await {
         Ok(_) => Ok(()),
-        Err(_) => apt(progress, &["python3-venv"]).await,
+        Err(_) => apt_install(progress, &["python3-venv"]).await,
     }
 }
 
-fn minor(version: &str) -> Option<u32> {
+fn minor_version(version: &str) -> Option<u32> {
     let rest = version.strip_prefix("go1.")?;
     rest.split(|character: char| !character.is_ascii_digit()).next()?.parse().ok()
 }
 
-async fn install(progress: &mut Progress, packages: &[Package]) -> Result<()> {
+async fn install_missing(progress: &mut Progress, packages: &[Package]) -> Result<()> {
     let missing: Vec<&str> =
         packages.iter().filter(|(_, file)| !Path::new(file).exists()).map(|&(package, _)| package).collect();
-    if missing.is_empty() { Ok(()) } else { apt(progress, &missing).await }
+    if missing.is_empty() { Ok(()) } else { apt_install(progress, &missing).await }
 }
 
-async fn apt(progress: &mut Progress, missing: &[&str]) -> Result<()> {
+async fn apt_install(progress: &mut Progress, missing: &[&str]) -> Result<()> {
     let line = format!("apt-get install -y --no-install-recommends {}", missing.join(" "));
     if !geteuid().is_root() || !Path::new("/usr/bin/apt-get").exists() {
-        bail!("this machine lacks programs; as root, run: {line}");
+        bail!("this machine lacks programs; run as root: {line}");
     }
     let work = async {
         let script = format!("apt-get update && {line}");
@@ -130,8 +132,8 @@ mod tests {
 
     #[test]
     fn the_minor_version_is_read_from_releases_and_candidates() {
-        assert_eq!(minor("go1.26.8"), Some(26));
-        assert_eq!(minor("go1.27rc1"), Some(27));
-        assert_eq!(minor("devel"), None);
+        assert_eq!(minor_version("go1.26.8"), Some(26));
+        assert_eq!(minor_version("go1.27rc1"), Some(27));
+        assert_eq!(minor_version("devel"), None);
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Programs that outlive the command that started them: each in its own session, with its own log and
-//! a file that says which process it is.
+//! Daemons: programs that keep running after the command that started them has exited. Each has its own
+//! session, its own log, and a file that identifies its process.
 
 use std::{
     fs::{self, File},
@@ -17,45 +17,44 @@ use tokio::time::sleep;
 
 use crate::paths::state;
 
-/// How long a program may take to end after the signal that asks it to.
-const GRACE: Duration = Duration::from_secs(20);
+/// How long a daemon may take to exit after it got a signal.
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A program of the node, started or to be started.
+/// A program of the local node, running or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Daemon {
-    /// Names its log and its process file.
+    /// Determines the names of its log and of its process file.
     pub name: &'static str,
-    /// Program and arguments. The first may also be a wrapper that replaces itself by the second, such
-    /// as `setpriv`.
+    /// Program and arguments. The program may be a wrapper that replaces itself by another one, such as
+    /// `setpriv`.
     pub argv: Vec<String>,
-    /// What asks it to end.
-    pub stop: Signal,
+    /// The signal on which it shuts down.
+    pub stop_signal: Signal,
 }
 
-/// A process id alone is not an identity: the kernel hands it out again. Together with the start time
-/// it is.
+/// Identifies a process. The kernel reuses process ids, so that only id and start time together are unique.
 #[derive(Debug, PartialEq, Eq)]
 struct Identity {
     pid: i32,
-    /// In clock ticks since boot, as field 22 of `/proc/PID/stat` has it.
-    started: u64,
+    /// In clock ticks since boot: field 22 of `/proc/PID/stat`, see proc(5).
+    start_time: u64,
 }
 
 impl Daemon {
-    /// A daemon that ends on SIGTERM.
+    /// Returns a daemon that shuts down on SIGTERM.
     pub fn new(name: &'static str, argv: Vec<String>) -> Self {
-        Self { name, argv, stop: Signal::TERM }
+        Self { name, argv, stop_signal: Signal::TERM }
     }
 
-    /// Starts it, appending its output to its log.
+    /// Starts the program and appends its output to its log.
     ///
     /// # Errors
-    /// The log cannot be written or the program cannot be started.
+    /// Fails if the log cannot be written, or if the program cannot be started or exits at once.
     pub fn start(&self) -> Result<()> {
         fs::create_dir_all(state("log"))?;
         fs::create_dir_all(state("pid"))?;
-        let log = File::options().create(true).append(true).open(log_of(self.name))?;
-        // `setsid` replaces itself by the program, so the id is the program's own.
+        let log = File::options().create(true).append(true).open(log_file(self.name))?;
+        // `setsid` replaces itself by the program, so that the process id is the program's.
         let child = Command::new("setsid")
             .args(&self.argv)
             .current_dir(state(""))
@@ -65,10 +64,11 @@ impl Daemon {
             .spawn()
             .with_context(|| format!("cannot start {}", self.name))?;
         let pid = i32::try_from(child.id())?;
-        let started = start_time(pid)
-            .with_context(|| format!("{} ended at once; see {}", self.name, log_of(self.name).display()))?;
-        fs::write(file_of(self.name), format!("{pid} {started}\n"))?;
-        // Reaps the process if it ends while this program still runs; else it would look alive.
+        let start_time = start_time(pid).with_context(|| {
+            format!("{} exited at once; see {}", self.name, log_file(self.name).display())
+        })?;
+        fs::write(identity_file(self.name), format!("{pid} {start_time}\n"))?;
+        // Reaps the process if it exits while this program still runs; otherwise it would stay a zombie.
         std::thread::spawn(move || {
             let mut child = child;
             child.wait()
@@ -76,70 +76,70 @@ impl Daemon {
         Ok(())
     }
 
-    /// Whether [`Self::start`] has started it and nothing has stopped it since. It may have crashed.
+    /// Returns whether the daemon was started and not stopped since. It may have crashed meanwhile.
     pub fn was_started(&self) -> bool {
-        file_of(self.name).exists()
+        identity_file(self.name).exists()
     }
 
-    /// Whether it runs.
-    pub fn runs(&self) -> bool {
-        running(self.name).is_some()
+    /// Returns whether the process is running.
+    pub fn is_running(&self) -> bool {
+        running_process(self.name).is_some()
     }
 
-    /// Asks it to end and waits until it has; after 20 s it is killed. Nothing to do if it does not
-    /// run.
+    /// Sends the stop signal and waits until the process has exited; after 20 s it is killed. Does nothing if
+    /// it is not running.
     ///
     /// # Errors
-    /// Not even SIGKILL ended it.
+    /// Fails if the process survives even SIGKILL.
     pub async fn stop(&self) -> Result<()> {
-        stop(self.name, self.stop).await
+        stop(self.name, self.stop_signal).await
     }
 
-    /// Fails with the end of its log if it has ended.
+    /// Checks that the process is running.
     ///
     /// # Errors
-    /// It does not run any more.
-    pub fn check(&self) -> Result<()> {
-        if self.runs() {
+    /// Fails with the last lines of its log if it has exited.
+    pub fn ensure_running(&self) -> Result<()> {
+        if self.is_running() {
             return Ok(());
         }
-        let log = fs::read_to_string(log_of(self.name)).unwrap_or_default();
+        let log = fs::read_to_string(log_file(self.name)).unwrap_or_default();
         let lines: Vec<&str> = log.trim_end().lines().collect();
         let last = lines[lines.len().saturating_sub(15)..].join("\n");
-        bail!("{} has ended; the end of {}:\n{last}", self.name, log_of(self.name).display())
+        bail!("{} has exited; the end of {}:\n{last}", self.name, log_file(self.name).display())
     }
 }
 
-/// Where the output of the daemon `name` goes.
-pub fn log_of(name: &str) -> PathBuf {
+/// Returns the path of the log of the daemon `name`.
+pub fn log_file(name: &str) -> PathBuf {
     state("log").join(format!("{name}.log"))
 }
 
-/// Stops the daemon `name` as [`Daemon::stop`] does.
+/// Stops the daemon `name` by a signal, as [`Daemon::stop`] does.
 ///
 /// # Errors
-/// Not even SIGKILL ended it.
+/// Fails if the process survives even SIGKILL.
 pub async fn stop(name: &str, signal: Signal) -> Result<()> {
-    for (signal, patience) in [(signal, GRACE), (Signal::KILL, GRACE)] {
-        let Some(identity) = running(name) else { break };
+    for signal in [signal, Signal::KILL] {
+        let Some(identity) = running_process(name) else { break };
         if let Some(pid) = Pid::from_raw(identity.pid) {
-            // It may have ended in this moment, which is what was wanted.
+            // It may have exited meanwhile, which is the goal.
             let _ = kill_process(pid, signal);
         }
-        let deadline = Instant::now() + patience;
-        while running(name).is_some() && Instant::now() < deadline {
+        let deadline = Instant::now() + STOP_TIMEOUT;
+        while running_process(name).is_some() && Instant::now() < deadline {
             sleep(Duration::from_millis(50)).await;
         }
     }
-    if running(name).is_some() {
-        bail!("{name} does not end; see {}", log_of(name).display());
+    if running_process(name).is_some() {
+        bail!("{name} does not exit; see {}", log_file(name).display());
     }
-    let _ = fs::remove_file(file_of(name));
+    let _ = fs::remove_file(identity_file(name));
     Ok(())
 }
 
-/// The ids of all processes whose command line begins with these words.
-pub fn with_command(words: &[&str]) -> Vec<i32> {
+/// Returns the ids of all processes whose command line begins with these words.
+pub fn find_by_command(words: &[&str]) -> Vec<i32> {
     let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
     let pids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     pids.filter(|pid| {
@@ -150,31 +150,33 @@ pub fn with_command(words: &[&str]) -> Vec<i32> {
     .collect()
 }
 
-/// What a process holds in memory, in bytes.
+/// Returns the resident memory of a process, in bytes; `None` if there is no such process.
 pub fn resident_memory(pid: i32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
-fn file_of(name: &str) -> PathBuf {
+fn identity_file(name: &str) -> PathBuf {
     state("pid").join(name)
 }
 
-fn running(name: &str) -> Option<Identity> {
-    let text = fs::read_to_string(file_of(name)).ok()?;
-    let (pid, started) = text.trim().split_once(' ')?;
-    let identity = Identity { pid: pid.parse().ok()?, started: started.parse().ok()? };
-    (start_time(identity.pid) == Some(identity.started)).then_some(identity)
+/// The process of the daemon `name`, unless it has exited.
+fn running_process(name: &str) -> Option<Identity> {
+    let text = fs::read_to_string(identity_file(name)).ok()?;
+    let (pid, start) = text.trim().split_once(' ')?;
+    let identity = Identity { pid: pid.parse().ok()?, start_time: start.parse().ok()? };
+    (start_time(identity.pid) == Some(identity.start_time)).then_some(identity)
 }
 
-/// Of a live process; a zombie counts as ended.
+/// The start time of a live process; a zombie counts as exited.
 fn start_time(pid: i32) -> Option<u64> {
-    started_in(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    parse_start_time(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// The name in field 2 may hold blanks and brackets, so fields are counted after its last bracket.
-fn started_in(stat: &str) -> Option<u64> {
+/// Reads the start time from `/proc/PID/stat`. The program name in field 2 may contain blanks and brackets,
+/// so fields are counted after the last bracket.
+fn parse_start_time(stat: &str) -> Option<u64> {
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_whitespace();
     let state = fields.next()?;
@@ -189,16 +191,16 @@ mod tests {
 
     #[test]
     fn the_start_time_is_found_behind_a_name_with_brackets() {
-        assert_eq!(started_in(STAT), Some(4242));
+        assert_eq!(parse_start_time(STAT), Some(4242));
     }
 
     #[test]
-    fn a_zombie_has_ended() {
-        assert_eq!(started_in(&STAT.replace(") S ", ") Z ")), None);
+    fn a_zombie_counts_as_exited() {
+        assert_eq!(parse_start_time(&STAT.replace(") S ", ") Z ")), None);
     }
 
     #[test]
-    fn this_process_runs_and_the_reused_id_of_another_does_not() {
+    fn processes_differ_by_their_start_time() {
         let own = i32::try_from(std::process::id()).unwrap();
         assert!(start_time(own).is_some());
         assert_ne!(start_time(own), start_time(1));

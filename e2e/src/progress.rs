@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Says what a long step does while it does it, and how long it took.
+//! Prints the progress of a command: what the current step does, and how long each step took.
 
 use std::{
     cell::RefCell,
@@ -26,46 +26,46 @@ impl Default for Progress {
 }
 
 impl Progress {
-    /// Runs `work` under `title`. On a terminal the elapsed time counts on one line; elsewhere only
-    /// the start of long work and the end of any are printed.
+    /// Runs `work` as a step with a title. On a terminal, one line shows the elapsed seconds; elsewhere, a
+    /// line is printed every ten seconds and at the end.
     ///
     /// # Errors
-    /// Whatever `work` returns, with the title in front.
+    /// Fails if `work` fails; the error begins with the title.
     pub async fn step<T>(&mut self, title: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
-        self.live(title, &RefCell::default(), work).await
+        self.step_with_detail(title, &RefCell::default(), work).await
     }
 
-    /// As [`Self::step`], with a text that `work` may change while it goes on.
+    /// Like [`Self::step`], and shows beside the title a detail that `work` may change as it goes on.
     ///
     /// # Errors
-    /// As [`Self::step`].
-    pub async fn live<T>(
+    /// Fails if `work` fails; the error begins with the title.
+    pub async fn step_with_detail<T>(
         &mut self,
         title: &str,
-        now: &RefCell<String>,
+        detail: &RefCell<String>,
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         let started = Instant::now();
-        let outcome = watched(title, now, started, work).await;
-        let took = started.elapsed();
+        let outcome = print_while_running(title, detail, started, work).await;
+        let duration = started.elapsed();
         let mark = if outcome.is_ok() { "✓" } else { "✗" };
-        say(&format!("{mark} {title} ({})", seconds(took)), true);
-        self.steps.push((title.to_owned(), took));
+        print_line(&format!("{mark} {title} ({})", format_seconds(duration)), true);
+        self.steps.push((title.to_owned(), duration));
         outcome.with_context(|| title.to_owned())
     }
 
-    /// One line for each step and one for the total.
+    /// Returns a table with one line for each step and one for the total.
     pub fn table(&self) -> String {
-        let rows = self.steps.iter().map(|(title, took)| (title.as_str(), *took));
-        rows.chain([("in all", self.started.elapsed())])
-            .map(|(title, took)| format!("  {:>8}  {title}\n", seconds(took)))
+        let rows = self.steps.iter().map(|(title, duration)| (title.as_str(), *duration));
+        rows.chain([("total", self.started.elapsed())])
+            .map(|(title, duration)| format!("  {:>8}  {title}\n", format_seconds(duration)))
             .collect()
     }
 }
 
-async fn watched<T>(
+async fn print_while_running<T>(
     title: &str,
-    now: &RefCell<String>,
+    detail: &RefCell<String>,
     started: Instant,
     work: impl Future<Output = T>,
 ) -> T {
@@ -78,27 +78,27 @@ async fn watched<T>(
             outcome = &mut work => return outcome,
             _ = tick.tick() => {
                 let passed = started.elapsed().as_secs();
-                let now = now.borrow().clone();
-                let colon = if now.is_empty() { "" } else { ": " };
+                let detail = detail.borrow().clone();
+                let colon = if detail.is_empty() { "" } else { ": " };
                 if terminal {
-                    say(&format!("… {title}{colon}{now} ({passed} s)"), false);
+                    print_line(&format!("… {title}{colon}{detail} ({passed} s)"), false);
                 } else if passed % 10 == 5 {
-                    say(&format!("… {title}{colon}{now} ({passed} s)"), true);
+                    print_line(&format!("… {title}{colon}{detail} ({passed} s)"), true);
                 }
             }
         }
     }
 }
 
-/// Overwrites the current line of a terminal; `stays` ends it.
-fn say(line: &str, stays: bool) {
+/// Overwrites the current line of a terminal. With `stays`, the line is kept and the next one begins.
+fn print_line(line: &str, stays: bool) {
     let mut out = stderr().lock();
     let terminal = out.is_terminal();
     let (start, end) = (if terminal { "\r\x1b[2K" } else { "" }, if stays { "\n" } else { "" });
-    // A closed standard error must not stop the work.
+    // The work must go on even if standard error is closed.
     let _ = write!(out, "{start}{line}{end}").and_then(|()| out.flush());
 }
 
-fn seconds(duration: Duration) -> String {
+fn format_seconds(duration: Duration) -> String {
     format!("{:.1} s", duration.as_secs_f64())
 }

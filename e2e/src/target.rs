@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Which cluster a command works on.
+//! The cluster that a command works on.
 
 use std::path::PathBuf;
 
@@ -10,124 +10,135 @@ use kube::Client;
 use url::Url;
 
 use crate::{
-    images::Image,
-    node::{self, admin_kubeconfig},
-    prerequisites,
+    client, gateway,
+    images::{self, Image},
+    network::HOST,
+    node,
+    paths::admin_kubeconfig,
+    pki, prerequisites,
     progress::Progress,
     tools::Tools,
 };
 
-/// A cluster that someone named, else the local node.
+/// The local node, or an existing cluster that the user names.
 #[derive(Debug, Clone)]
 pub enum Target {
-    /// Started by the harness, which then also is its gateway and its database server.
+    /// A node on this machine. The harness starts it together with a gateway and a database server.
     Local,
-    /// Used as it is: its gateway, its database server and a Secret with the database's URL are there.
-    Named {
-        /// How to reach it.
+    /// A cluster that is used as it is. It must have a gateway, a database server and the Secret with the URL
+    /// of the database.
+    Existing {
+        /// Path of its kubeconfig.
         kubeconfig: PathBuf,
-        /// Registry and path from which it pulls the project's images.
+        /// Registry and path that it pulls the project's images from.
         images: String,
-        /// Helm values that say where its gateway, DNS and database are.
+        /// Helm values with the locations of its gateway, DNS and database.
         values: Option<PathBuf>,
     },
 }
 
 impl Target {
-    /// The kubeconfig of the local node names the local node, whoever names it.
+    /// Returns the cluster of `kubeconfig`, or the local node if there is none or if it is the local node's
+    /// own.
     ///
     /// # Errors
-    /// A cluster is named, but not where it pulls images from.
+    /// Fails if `kubeconfig` names another cluster, but `images` is missing.
     pub fn new(kubeconfig: Option<PathBuf>, images: Option<String>, values: Option<PathBuf>) -> Result<Self> {
         let Some(kubeconfig) = kubeconfig.filter(|file| *file != admin_kubeconfig()) else {
             return Ok(Self::Local);
         };
         let images = images.with_context(|| {
             format!(
-                "{} names a cluster of yours: push the archives that `cargo xtask images` writes to a \
-                 registry it can pull from, and name that by --images registry.example/path",
+                "{} names an existing cluster: push the archives that `cargo xtask images` writes to a \
+                 registry that it can pull from, and name that by --images registry.example/path",
                 kubeconfig.display()
             )
         })?;
-        Ok(Self::Named { kubeconfig, images, values })
+        Ok(Self::Existing { kubeconfig, images, values })
     }
 
-    /// Builds the programs that it takes: for a cluster that is there, Helm alone.
+    /// Builds the programs that are needed: for an existing cluster, Helm alone.
     ///
     /// # Errors
-    /// The machine lacks something, or a build fails.
-    pub async fn tools(&self, progress: &mut Progress) -> Result<Tools> {
+    /// Fails if the machine lacks a program, or if a build fails.
+    pub async fn build_tools(&self, progress: &mut Progress) -> Result<Tools> {
         match self {
             Self::Local => {
-                prerequisites::node(progress).await?;
+                prerequisites::ensure_node_packages(progress).await?;
                 Tools::build(progress, |_| true).await
             }
-            Self::Named { .. } => Tools::build(progress, |tool| tool == "helm").await,
+            Self::Existing { .. } => Tools::build(progress, |tool| tool == "helm").await,
         }
     }
 
-    /// Starts the local node if that is the target, and brings the images into it.
+    /// Starts the local node with these images and those of the node; connects to an existing cluster.
     ///
     /// # Errors
-    /// It does not start, or the named cluster does not answer.
-    pub async fn start(&self, progress: &mut Progress, tools: &Tools, own: &[Image]) -> Result<Client> {
+    /// Fails if the node does not start, or if the existing cluster does not answer.
+    pub async fn start(
+        &self,
+        progress: &mut Progress,
+        tools: &Tools,
+        project_images: &[Image],
+    ) -> Result<Client> {
         match self {
             Self::Local => {
-                let mut images = crate::images::node(progress, tools).await?;
-                images.extend_from_slice(own);
+                let mut images = images::build_node_images(progress, tools).await?;
+                images.extend_from_slice(project_images);
                 node::up(progress, tools, &images).await
             }
-            Self::Named { kubeconfig, .. } => {
-                let client = node::client(kubeconfig).await?;
-                let asked = client.apiserver_version().await;
-                asked.with_context(|| format!("the cluster of {} does not answer", kubeconfig.display()))?;
+            Self::Existing { kubeconfig, .. } => {
+                let client = client::from_kubeconfig(kubeconfig).await?;
+                let version = client.apiserver_version().await;
+                version
+                    .with_context(|| format!("the cluster of {} does not answer", kubeconfig.display()))?;
                 Ok(client)
             }
         }
     }
 
-    /// How to reach it.
+    /// Returns the path of its kubeconfig.
     pub fn kubeconfig(&self) -> PathBuf {
         match self {
             Self::Local => admin_kubeconfig(),
-            Self::Named { kubeconfig, .. } => kubeconfig.clone(),
+            Self::Existing { kubeconfig, .. } => kubeconfig.clone(),
         }
     }
 
-    /// Where it pulls an image from, without the digest.
-    pub fn repository(&self, image: &Image) -> String {
+    /// Returns the repository that it pulls an image from, without the digest.
+    pub fn image_repository(&self, image: &Image) -> String {
         match self {
             Self::Local => image.repository(),
-            Self::Named { images, .. } => format!("{}/{}", images.trim_end_matches('/'), image.name),
+            Self::Existing { images, .. } => format!("{}/{}", images.trim_end_matches('/'), image.name),
         }
     }
 
-    /// A client for what citizens see.
+    /// Returns an HTTP client that reaches the towns' pages as a citizen does. It follows no redirect.
     ///
     /// # Errors
-    /// The local node has no authority, since it does not run.
-    pub fn citizen(&self) -> Result<reqwest::Client> {
+    /// Fails if the target is the local node and it is not running.
+    pub fn citizen_client(&self) -> Result<reqwest::Client> {
         let builder = reqwest::Client::builder()
             .timeout(std::time::Duration::from_secs(20))
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy();
         Ok(match self {
-            Self::Local => crate::gateway::through(builder)?,
-            Self::Named { .. } => builder,
+            Self::Local => gateway::route_through(builder)?,
+            Self::Existing { .. } => builder,
         }
         .build()?)
     }
 
-    /// The words that let `curl` open a page of the local gateway.
-    pub fn curl(&self, url: &Url) -> String {
+    /// Returns the `curl` command that opens a page.
+    pub fn curl_command(&self, url: &Url) -> String {
         match self {
             Self::Local => format!(
                 "curl --cacert {} --resolve {}:443:{} {url}",
-                crate::pki::certificate_file("ca").display(),
+                pki::certificate_file("ca").display(),
                 url.host_str().unwrap_or_default(),
-                node::HOST,
+                HOST,
             ),
-            Self::Named { .. } => format!("curl {url}"),
+            Self::Existing { .. } => format!("curl {url}"),
         }
     }
 }

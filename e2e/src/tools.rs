@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! The Go programs that make a cluster, built once from pinned modules and kept between runs.
+//! The Go programs of the local cluster, built from pinned modules and kept between runs.
 
 use std::{
     collections::BTreeMap,
@@ -20,22 +20,23 @@ use crate::{command, paths, prerequisites, progress::Progress};
 
 const BUILD_LIMIT: Duration = Duration::from_secs(60 * 60);
 
-/// A Go module of `e2e/tools` and the programs to build from it.
+/// A Go module in `e2e/tools` and the programs that are built from it.
 #[derive(Debug)]
 struct Tool {
-    /// Its folder below `e2e/tools`.
+    /// Folder of the module below `e2e/tools`.
     folder: &'static str,
-    /// The module whose version names the build.
+    /// The required Go module whose version is the version of the programs.
     module: &'static str,
-    /// Program name and Go package.
+    /// Names of the programs and their Go packages.
     programs: &'static [(&'static str, &'static str)],
     tags: &'static str,
-    /// What the linker gets; `VERSION` and `MINOR` stand for the module's.
+    /// Flags of the linker. `VERSION` and `MINOR` stand for the version and minor version of the module.
     ldflags: &'static str,
     cgo: bool,
 }
 
-const SMALL: &str = "-s -w";
+/// Linker flags that leave out the symbol table and debug information.
+const STRIPPED: &str = "-s -w";
 
 const TOOLS: &[Tool] = &[
     Tool {
@@ -43,7 +44,7 @@ const TOOLS: &[Tool] = &[
         module: "go.etcd.io/etcd/server/v3",
         programs: &[("etcd", "go.etcd.io/etcd/server/v3")],
         tags: "",
-        ldflags: SMALL,
+        ldflags: STRIPPED,
         cgo: false,
     },
     Tool {
@@ -57,7 +58,7 @@ const TOOLS: &[Tool] = &[
             ("kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy"),
         ],
         tags: "",
-        // Without these every program calls itself v0.0.0, and checks of version skew go wrong.
+        // Without these flags every program reports version v0.0.0, and checks of version skew fail.
         ldflags: "-s -w -X k8s.io/component-base/version.gitVersion=VERSION \
                   -X k8s.io/component-base/version.gitMajor=1 \
                   -X k8s.io/component-base/version.gitMinor=MINOR",
@@ -72,7 +73,7 @@ const TOOLS: &[Tool] = &[
             ("ctr", "github.com/containerd/containerd/v2/cmd/ctr"),
         ],
         tags: "no_btrfs,no_devmapper,no_zfs",
-        ldflags: SMALL,
+        ldflags: STRIPPED,
         cgo: false,
     },
     Tool {
@@ -88,7 +89,7 @@ const TOOLS: &[Tool] = &[
         module: "github.com/coredns/coredns",
         programs: &[("coredns", ".")],
         tags: "",
-        ldflags: SMALL,
+        ldflags: STRIPPED,
         cgo: false,
     },
     Tool {
@@ -96,7 +97,7 @@ const TOOLS: &[Tool] = &[
         module: "github.com/caddyserver/caddy/v2",
         programs: &[("caddy", ".")],
         tags: "",
-        ldflags: SMALL,
+        ldflags: STRIPPED,
         cgo: false,
     },
     Tool {
@@ -104,30 +105,31 @@ const TOOLS: &[Tool] = &[
         module: "helm.sh/helm/v4",
         programs: &[("helm", "helm.sh/helm/v4/cmd/helm")],
         tags: "",
-        ldflags: SMALL,
+        ldflags: STRIPPED,
         cgo: false,
     },
 ];
 
-/// Where the built programs are.
+/// Paths and versions of the built programs.
 #[derive(Debug, Clone)]
 pub struct Tools {
     programs: BTreeMap<&'static str, (PathBuf, String)>,
 }
 
 impl Tools {
-    /// Builds what the cache lacks of the modules that are `wanted`, by their folders in `e2e/tools`.
+    /// Builds the programs that are not in the cache yet. `wanted` chooses modules by their folder in
+    /// `e2e/tools`.
     ///
     /// # Errors
-    /// Go is missing or too old, a module cannot be had, or a build fails.
+    /// Fails if Go is missing or too old, if a module cannot be downloaded, or if a build fails.
     pub async fn build(progress: &mut Progress, wanted: impl Fn(&str) -> bool) -> Result<Self> {
         let mut programs = BTreeMap::new();
         for tool in TOOLS.iter().filter(|tool| wanted(tool.folder)) {
-            let source = Source::read(tool.folder, tool.module, &format!("{tool:?}"))?;
-            let folder = source.cached_in()?;
+            let source = ModuleSource::read(tool.folder, tool.module, &format!("{tool:?}"))?;
+            let folder = source.cache_folder()?;
             if !folder.exists() {
-                prerequisites::go().await?;
-                let temporary = fresh(&folder)?;
+                prerequisites::ensure_go().await?;
+                let temporary = temporary_folder(&folder)?;
                 for &(name, package) in tool.programs {
                     let title = format!("building {name} {}", source.version);
                     let build = go_build(tool, &source, package, temporary.join(name));
@@ -142,18 +144,18 @@ impl Tools {
         Ok(Self { programs })
     }
 
-    /// The path of the program `name`.
+    /// Returns the path of the program `name`.
     ///
     /// # Errors
-    /// No tool module builds it.
+    /// Fails if the program was not among the `wanted` ones.
     pub fn path(&self, name: &str) -> Result<&Path> {
         Ok(&self.program(name)?.0)
     }
 
-    /// The version of the program `name`, with its `v`.
+    /// Returns the version of the program `name`, such as `v1.35.0`.
     ///
     /// # Errors
-    /// No tool module builds it.
+    /// Fails if the program was not among the `wanted` ones.
     pub fn version(&self, name: &str) -> Result<&str> {
         Ok(&self.program(name)?.1)
     }
@@ -162,24 +164,24 @@ impl Tools {
         self.programs.get(name).with_context(|| format!("no tool builds {name}"))
     }
 
-    /// Changes whenever one of the programs does.
+    /// Returns a text that changes whenever one of the programs does.
     pub fn fingerprint(&self) -> String {
         let paths = self.programs.values().map(|(path, _)| path.to_string_lossy());
         paths.collect::<Vec<_>>().join("\n")
     }
 }
 
-/// A tool module as it is in the checkout.
-struct Source {
+/// A module of `e2e/tools` as it is in the checkout.
+struct ModuleSource {
     folder: PathBuf,
     name: &'static str,
-    /// With its `v`.
+    /// The required version, with its `v`.
     version: String,
-    /// Over the module's files and how they are built.
+    /// Hash of the module's files and of how they are built.
     hash: String,
 }
 
-impl Source {
+impl ModuleSource {
     fn read(name: &'static str, module: &str, recipe: &str) -> Result<Self> {
         let folder = paths::repository().join("e2e/tools").join(name);
         let mut files: Vec<PathBuf> = fs::read_dir(&folder)
@@ -192,28 +194,28 @@ impl Source {
             hash.update(fs::read(file)?);
         }
         let text = fs::read_to_string(folder.join("go.mod"))?;
-        let version =
-            required(&text, module).with_context(|| format!("{name}/go.mod does not require {module}"))?;
+        let version = required_version(&text, module)
+            .with_context(|| format!("{name}/go.mod does not require {module}"))?;
         let hash = hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
         Ok(Self { folder, name, version, hash })
     }
 
-    fn cached_in(&self) -> Result<PathBuf> {
+    fn cache_folder(&self) -> Result<PathBuf> {
         let name = format!("{}-{}-{}", self.name, self.version.trim_start_matches('v'), self.hash);
         Ok(paths::cache()?.join("bin").join(name))
     }
 }
 
-/// The version that a `go.mod` requires of `module`.
-fn required(go_mod: &str, module: &str) -> Option<String> {
+/// Reads from a `go.mod` the version that it requires of `module`.
+fn required_version(go_mod: &str, module: &str) -> Option<String> {
     go_mod.lines().find_map(|line| {
         let mut words = line.split_whitespace().skip_while(|&word| word == "require");
         (words.next() == Some(module)).then(|| words.next())?.map(str::to_owned)
     })
 }
 
-/// An empty folder beside `folder`: what is in it counts only once it is renamed.
-fn fresh(folder: &Path) -> Result<PathBuf> {
+/// Creates an empty folder beside `folder`. It is renamed to `folder` only when its content is complete.
+fn temporary_folder(folder: &Path) -> Result<PathBuf> {
     let temporary = folder.with_extension(format!("{}.partial", process::id()));
     let _ = fs::remove_dir_all(&temporary);
     fs::create_dir_all(&temporary)
@@ -221,10 +223,10 @@ fn fresh(folder: &Path) -> Result<PathBuf> {
     Ok(temporary)
 }
 
-async fn go_build(tool: &Tool, source: &Source, package: &str, target: PathBuf) -> Result<()> {
+async fn go_build(tool: &Tool, source: &ModuleSource, package: &str, target: PathBuf) -> Result<()> {
     let minor = source.version.split('.').nth(1).unwrap_or_default();
     let ldflags = tool.ldflags.replace("VERSION", &source.version).replace("MINOR", minor);
-    let mut go = go(&source.folder);
+    let mut go = go_command(&source.folder);
     go.args(["build", "-trimpath", "-tags", tool.tags, "-ldflags", &ldflags, "-o"])
         .arg(target)
         .arg(package)
@@ -232,7 +234,7 @@ async fn go_build(tool: &Tool, source: &Source, package: &str, target: PathBuf) 
     command::output(&mut go, BUILD_LIMIT).await.map(drop)
 }
 
-/// What `go mod download -json` prints.
+/// The output of `go mod download -json`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Download {
@@ -240,25 +242,25 @@ struct Download {
     error: Option<String>,
 }
 
-/// The folder with the Gateway API's custom resource definitions.
+/// Returns a folder with the custom resource definitions of the Gateway API.
 ///
 /// # Errors
-/// The module cannot be had.
+/// Fails if the module cannot be downloaded.
 pub async fn gateway_crds() -> Result<PathBuf> {
     const MODULE: &str = "sigs.k8s.io/gateway-api";
-    let source = Source::read("gateway-api", MODULE, "crds")?;
-    let folder = source.cached_in()?;
+    let source = ModuleSource::read("gateway-api", MODULE, "crds")?;
+    let folder = source.cache_folder()?;
     if !folder.exists() {
-        let mut go = go(&source.folder);
+        let mut go = go_command(&source.folder);
         let printed = command::output(go.args(["mod", "download", "-json", MODULE]), BUILD_LIMIT).await?;
         let download: Download = serde_json::from_slice(&printed)?;
         let Some(module) = download.dir else {
             bail!("{MODULE}: {}", download.error.unwrap_or_default());
         };
-        let temporary = fresh(&folder)?;
+        let temporary = temporary_folder(&folder)?;
         for kind in ["gatewayclasses", "gateways", "httproutes", "referencegrants"] {
             let file = format!("gateway.networking.k8s.io_{kind}.yaml");
-            // The module cache is read-only; a copy must not be.
+            // The files of the module cache are read-only; the copies must be writable.
             let text = fs::read(module.join("config/crd/standard").join(&file))?;
             fs::write(temporary.join(&file), text)?;
         }
@@ -267,8 +269,8 @@ pub async fn gateway_crds() -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Never another toolchain or another module than the pinned ones.
-fn go(folder: &Path) -> Command {
+/// Returns a command for Go that uses no other toolchain and no other modules than the pinned ones.
+fn go_command(folder: &Path) -> Command {
     let mut go = Command::new("go");
     go.current_dir(folder).env("GOTOOLCHAIN", "local").env("GOFLAGS", "-mod=readonly").env("GOWORK", "off");
     go
@@ -282,15 +284,15 @@ mod tests {
     fn the_version_is_read_from_a_line_and_from_a_block() {
         let text =
             "module x\n\nrequire a.example/one v1.2.3\n\nrequire (\n\tb.example/two v0.1.0 // indirect\n)\n";
-        assert_eq!(required(text, "a.example/one").as_deref(), Some("v1.2.3"));
-        assert_eq!(required(text, "b.example/two").as_deref(), Some("v0.1.0"));
-        assert_eq!(required(text, "b.example/other"), None);
+        assert_eq!(required_version(text, "a.example/one").as_deref(), Some("v1.2.3"));
+        assert_eq!(required_version(text, "b.example/two").as_deref(), Some("v0.1.0"));
+        assert_eq!(required_version(text, "b.example/other"), None);
     }
 
     #[test]
     fn every_tool_has_its_pinned_module() {
         for tool in TOOLS {
-            Source::read(tool.folder, tool.module, "").unwrap();
+            ModuleSource::read(tool.folder, tool.module, "").unwrap();
         }
     }
 }

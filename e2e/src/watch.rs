@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! A local copy of what the cluster holds of a kind.
+//! Local copies of all objects of a kind, kept up to date by a watch.
 
 use std::fmt::Debug;
 
@@ -17,7 +17,7 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 
-/// A kept-up-to-date copy, and a stream that yields whenever it has changed.
+/// Returns a copy that is kept up to date, and a stream that yields whenever the copy has changed.
 pub fn mirror<K>(api: Api<K>) -> (Store<K>, BoxStream<'static, ()>)
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
@@ -33,11 +33,11 @@ where
     (store, changes.boxed())
 }
 
-/// Runs `work` once at first and again after every change, but once only for changes that come
-/// together. An error is logged, and the work done again at the next tick.
-pub async fn on_change<F: Future<Output = Result<()>>>(
+/// Runs `work` after every change and every five seconds until the stream ends. Changes within a few
+/// milliseconds cause one run. An error is logged, and the work is retried at the next change or tick.
+pub async fn run_on_change<F: Future<Output = Result<()>>>(
     changes: impl Stream<Item = ()>,
-    what: &str,
+    name: &str,
     mut work: impl FnMut() -> F,
 ) {
     let mut changes = std::pin::pin!(changes);
@@ -47,17 +47,17 @@ pub async fn on_change<F: Future<Output = Result<()>>>(
             change = changes.next() => if change.is_none() { return },
             _ = tick.tick() => {}
         }
-        // What comes within this time comes together.
-        let calm = tokio::time::sleep(std::time::Duration::from_millis(5));
-        let mut calm = std::pin::pin!(calm);
+        // Changes that arrive within this time are handled together.
+        let pause = tokio::time::sleep(std::time::Duration::from_millis(5));
+        let mut pause = std::pin::pin!(pause);
         loop {
             tokio::select! {
-                () = &mut calm => break,
+                () = &mut pause => break,
                 change = changes.next() => if change.is_none() { return },
             }
         }
         if let Err(error) = work().await {
-            tracing::warn!("{what}: {error:#}");
+            tracing::warn!("{name}: {error:#}");
         }
     }
 }

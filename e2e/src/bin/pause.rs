@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! The container that holds a pod's namespaces open: it waits for the signal to end, and nothing else.
+//! The pause container, which keeps the namespaces of a pod open: it waits for SIGTERM or SIGINT.
 
 use tokio::signal::unix::{SignalKind, signal};
 

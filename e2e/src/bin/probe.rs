@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Tells by its exit code what a pod can reach. Runs inside pods of the isolation tests.
+//! Checks what a pod can reach, and reports the result by its exit code. Runs in pods of the isolation tests.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -14,23 +14,23 @@ use tokio::{
     time::timeout,
 };
 
-/// Ends with 0 when the thing asked for worked within the time, else with 1.
+/// Exits with 0 if the attempt succeeded within the time limit, else with 1.
 #[derive(Parser)]
 struct Args {
     #[command(subcommand)]
-    what: What,
+    attempt: Attempt,
     /// Seconds after which an attempt counts as failed
     #[arg(long, global = true, default_value_t = 5)]
     seconds: u64,
 }
 
 #[derive(Subcommand)]
-enum What {
+enum Attempt {
     /// Open a TCP connection
     Tcp { host: String, port: u16 },
     /// Resolve a name
     Dns { name: String },
-    /// Answer every connection with one line of HTTP until the signal to end
+    /// Answer every connection with one line of HTTP until SIGTERM
     Serve { port: u16 },
 }
 
@@ -38,10 +38,10 @@ enum What {
 async fn main() -> ExitCode {
     let args = Args::parse();
     let limit = Duration::from_secs(args.seconds);
-    let outcome = match args.what {
-        What::Tcp { host, port } => within(limit, connect(&host, port)).await,
-        What::Dns { name } => within(limit, resolve(&name)).await,
-        What::Serve { port } => serve(port, limit).await,
+    let outcome = match args.attempt {
+        Attempt::Tcp { host, port } => with_timeout(limit, connect(&host, port)).await,
+        Attempt::Dns { name } => with_timeout(limit, resolve(&name)).await,
+        Attempt::Serve { port } => serve(port, limit).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -52,13 +52,13 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn within(limit: Duration, attempt: impl Future<Output = Result<()>>) -> Result<()> {
+async fn with_timeout(limit: Duration, attempt: impl Future<Output = Result<()>>) -> Result<()> {
     timeout(limit, attempt).await.with_context(|| format!("no answer within {} s", limit.as_secs()))?
 }
 
 async fn connect(host: &str, port: u16) -> Result<()> {
     let stream =
-        TcpStream::connect((host, port)).await.with_context(|| format!("connecting to {host}:{port}"))?;
+        TcpStream::connect((host, port)).await.with_context(|| format!("cannot connect to {host}:{port}"))?;
     println!("connected to {}", stream.peer_addr()?);
     Ok(())
 }
@@ -66,7 +66,7 @@ async fn connect(host: &str, port: u16) -> Result<()> {
 async fn resolve(name: &str) -> Result<()> {
     let addresses: Vec<_> = lookup_host((name, 0))
         .await
-        .with_context(|| format!("resolving {name}"))?
+        .with_context(|| format!("cannot resolve {name}"))?
         .map(|address| address.ip())
         .collect();
     if addresses.is_empty() {
@@ -78,8 +78,9 @@ async fn resolve(name: &str) -> Result<()> {
 
 async fn serve(port: u16, limit: Duration) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
-    let listener =
-        TcpListener::bind(("0.0.0.0", port)).await.with_context(|| format!("listening on port {port}"))?;
+    let listener = TcpListener::bind(("0.0.0.0", port))
+        .await
+        .with_context(|| format!("cannot listen on port {port}"))?;
     loop {
         tokio::select! {
             accepted = listener.accept() => {
@@ -91,7 +92,7 @@ async fn serve(port: u16, limit: Duration) -> Result<()> {
     }
 }
 
-/// Reads the request's head first: closing with unread bytes would reset the connection.
+/// Reads the head of the request first: closing a connection with unread bytes would reset it.
 async fn answer(mut stream: TcpStream) -> std::io::Result<()> {
     let mut head = Vec::new();
     let mut chunk = [0; 1024];

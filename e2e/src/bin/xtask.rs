@@ -8,7 +8,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
 use e2e::{
-    agent, bench, checks, demo, images, install, lock::Lock, node, prerequisites, progress::Progress,
+    agent, bench, checks, demo, images, install, lock::Lock, node, paths, prerequisites, progress::Progress,
     target::Target,
 };
 
@@ -68,7 +68,7 @@ enum Conformance {
 #[derive(Subcommand)]
 enum Bench {
     /// Payments created and polled over HTTP, and the same statements by pgbench, by turns
-    EPayment(bench::Turns),
+    EPayment(bench::Options),
 }
 
 #[derive(Args)]
@@ -109,7 +109,7 @@ async fn demo(named: Named) -> Result<()> {
     let target = Target::new(named.kubeconfig, named.images, named.values)?;
     let _lock = match target {
         Target::Local => Some(Lock::take().await?),
-        Target::Named { .. } => None,
+        Target::Existing { .. } => None,
     };
     demo::run(&target).await
 }
@@ -118,12 +118,12 @@ async fn demo(named: Named) -> Result<()> {
 async fn test() -> Result<()> {
     let _lock = Lock::take().await?;
     let mut progress = Progress::default();
-    let tools = Target::Local.tools(&mut progress).await?;
-    prerequisites::tests(&mut progress).await?;
+    let tools = Target::Local.build_tools(&mut progress).await?;
+    prerequisites::ensure_test_packages(&mut progress).await?;
     checks::lint(&mut progress, &tools).await?;
     checks::unit_tests().await?;
     node::down().await?;
-    let own = images::own(&mut progress, false).await?;
+    let own = images::build_project_images(&mut progress, false).await?;
     let client = Target::Local.start(&mut progress, &tools, &own).await?;
     let installed = install::install(&client, &Target::Local, &tools, &own);
     progress.step("installing rathaus", installed).await?;
@@ -136,10 +136,10 @@ async fn test() -> Result<()> {
 async fn up() -> Result<()> {
     let _lock = Lock::take().await?;
     let mut progress = Progress::default();
-    let tools = Target::Local.tools(&mut progress).await?;
+    let tools = Target::Local.build_tools(&mut progress).await?;
     Target::Local.start(&mut progress, &tools, &[]).await?;
     print!("{}", progress.table());
-    println!("export KUBECONFIG={}", node::admin_kubeconfig().display());
+    println!("export KUBECONFIG={}", paths::admin_kubeconfig().display());
     Ok(())
 }
 
@@ -153,7 +153,7 @@ async fn down() -> Result<()> {
 
 async fn pack(release: bool) -> Result<()> {
     let mut progress = Progress::default();
-    for image in images::own(&mut progress, release).await? {
+    for image in images::build_project_images(&mut progress, release).await? {
         println!("{}  {} bytes  {}", image.reference(), image.size, image.archive.display());
     }
     Ok(())

@@ -2,15 +2,14 @@
 // SPDX-License-Identifier: EUPL-1.2
 
 //! The part of the Gateway API (`gateway.networking.k8s.io/v1`) that the local controller serves.
-//! Unknown fields are left out in reading; what would change the meaning of a route is refused in
-//! [`super::attach`].
+//! Unknown fields are ignored. [`super::attach`] rejects routes with fields that would change their meaning.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
 use kube::CustomResource;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Listeners that routes attach to.
+/// Spec of a Gateway: listeners that routes attach to.
 #[derive(CustomResource, Debug, Clone, Serialize, Deserialize)]
 #[kube(
     group = "gateway.networking.k8s.io",
@@ -22,76 +21,76 @@ use serde_json::Value;
 )]
 #[serde(rename_all = "camelCase")]
 pub struct GatewaySpec {
-    /// Which controller serves it.
+    /// The class, which determines the controller that serves the Gateway.
     pub gateway_class_name: String,
-    /// What it listens to.
+    /// The listeners of the Gateway.
     pub listeners: Vec<Listener>,
 }
 
-/// One of a Gateway's listeners.
+/// A listener of a Gateway.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Listener {
-    /// Unique in its Gateway.
+    /// The name, unique in its Gateway.
     pub name: String,
-    /// A name, or `*.` and a suffix; absent means any.
+    /// A host name, or `*.` and a suffix; absent means any host.
     pub hostname: Option<String>,
-    /// The port it listens to.
+    /// The TCP port.
     pub port: i32,
-    /// `HTTPS` is served here.
+    /// The protocol; this controller serves only `HTTPS`.
     pub protocol: String,
-    /// Which namespaces' routes it takes.
+    /// Which routes may attach.
     pub allowed_routes: Option<AllowedRoutes>,
 }
 
-/// Which routes a listener takes.
+/// Which routes may attach to a listener.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AllowedRoutes {
-    /// Absent means those of the Gateway's own namespace.
+    /// Restriction by namespace; absent means only the namespace of the Gateway.
     pub namespaces: Option<RouteNamespaces>,
 }
 
-/// From which namespaces.
+/// The namespaces whose routes may attach.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RouteNamespaces {
     /// `Same`, `All` or `Selector`.
     pub from: Option<String>,
-    /// For `Selector`.
+    /// The label selector of the namespaces if `from` is `Selector`.
     pub selector: Option<LabelSelector>,
 }
 
-/// What the controller says of a Gateway.
+/// Status of a Gateway.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GatewayStatus {
-    /// Where it answers.
+    /// The addresses at which the Gateway is reached.
     #[serde(default)]
     pub addresses: Vec<Value>,
-    /// `Accepted` and `Programmed`.
+    /// The conditions `Accepted` and `Programmed`.
     #[serde(default)]
     pub conditions: Vec<Condition>,
-    /// One for each listener.
+    /// The status of each listener.
     #[serde(default)]
     pub listeners: Vec<ListenerStatus>,
 }
 
-/// What the controller says of a listener.
+/// Status of a listener.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListenerStatus {
-    /// The listener's.
+    /// The name of the listener.
     pub name: String,
-    /// Routes that it serves.
+    /// The number of routes that it serves.
     pub attached_routes: i32,
-    /// Kinds of routes that it takes.
+    /// The kinds of routes that may attach.
     #[serde(default)]
     pub supported_kinds: Vec<Value>,
-    /// `Accepted`, `Programmed` and `ResolvedRefs`.
+    /// The conditions `Accepted`, `Programmed` and `ResolvedRefs`.
     #[serde(default)]
     pub conditions: Vec<Condition>,
 }
 
-/// Requests for some hosts, and the Services that answer them.
+/// Spec of an HTTPRoute: the Services that answer the requests for some hosts.
 #[derive(CustomResource, Debug, Clone, Serialize, Deserialize)]
 #[kube(
     group = "gateway.networking.k8s.io",
@@ -103,118 +102,118 @@ pub struct ListenerStatus {
 )]
 #[serde(rename_all = "camelCase")]
 pub struct HttpRouteSpec {
-    /// What it attaches to.
+    /// The Gateways or listeners to attach to.
     #[serde(default)]
     pub parent_refs: Vec<ParentRef>,
-    /// Empty means every host of the listener.
+    /// The hosts; empty means every host of the listener.
     #[serde(default)]
     pub hostnames: Vec<String>,
-    /// In order of their rank.
+    /// The rules, in order of precedence.
     #[serde(default)]
     pub rules: Vec<Rule>,
 }
 
-/// Names a Gateway, or one of its listeners.
+/// Reference to a Gateway, or to one of its listeners.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ParentRef {
-    /// Absent means `gateway.networking.k8s.io`.
+    /// API group; absent means `gateway.networking.k8s.io`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Absent means `Gateway`.
+    /// Kind; absent means `Gateway`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// Absent means the route's own.
+    /// Namespace; absent means that of the route.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    /// The Gateway's.
+    /// The name of the Gateway.
     pub name: String,
-    /// A listener's name.
+    /// The name of a listener; absent means every listener.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub section_name: Option<String>,
-    /// A listener's port.
+    /// The port of a listener; absent means every port.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<i32>,
 }
 
-/// Which requests go where.
+/// Sends the requests that match to backends.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rule {
-    /// Any of these; empty means every request.
+    /// A request must match one of these; empty means every request.
     #[serde(default)]
     pub matches: Vec<Match>,
-    /// Not served here.
+    /// Filters of requests and responses. Routes with filters are rejected.
     #[serde(default)]
     pub filters: Vec<Value>,
-    /// Who answers.
+    /// The Services that answer.
     #[serde(default)]
     pub backend_refs: Vec<BackendRef>,
 }
 
-/// What a request must be like.
+/// Conditions on a request; all of them must hold.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Match {
-    /// By its path.
+    /// Condition on the path.
     pub path: Option<PathMatch>,
-    /// Not served here.
+    /// Conditions on headers. Routes with these are rejected.
     #[serde(default)]
     pub headers: Vec<Value>,
-    /// Not served here.
+    /// Conditions on query parameters. Routes with these are rejected.
     #[serde(default)]
     pub query_params: Vec<Value>,
-    /// Not served here.
+    /// Condition on the method. Routes with it are rejected.
     pub method: Option<String>,
 }
 
-/// How a path must be.
+/// Condition on the path of a request.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PathMatch {
-    /// `PathPrefix` (also if absent) or `Exact` are served.
+    /// `PathPrefix` (also if absent) or `Exact`. Routes with other types are rejected.
     #[serde(rename = "type")]
     pub type_: Option<String>,
-    /// Absent means `/`.
+    /// The path; absent means `/`.
     pub value: Option<String>,
 }
 
-/// Names a Service.
+/// Reference to a Service.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct BackendRef {
-    /// Absent means the core group.
+    /// API group; absent means the core group.
     pub group: Option<String>,
-    /// Absent means `Service`.
+    /// Kind; absent means `Service`.
     pub kind: Option<String>,
-    /// Absent means the route's own.
+    /// Namespace; absent means that of the route.
     pub namespace: Option<String>,
-    /// The Service's.
+    /// The name of the Service.
     pub name: String,
-    /// Of the Service.
+    /// The port of the Service.
     pub port: Option<i32>,
 }
 
-/// What controllers say of a route.
+/// Status of an HTTPRoute, shared by all controllers.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct HttpRouteStatus {
-    /// One for each Gateway it names.
+    /// The status of the route at each parent.
     #[serde(default)]
     pub parents: Vec<RouteParentStatus>,
 }
 
-/// What a controller says of a route at one Gateway.
+/// Status of an HTTPRoute at one parent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RouteParentStatus {
-    /// As the route names it.
+    /// The parent, as in the spec of the route.
     pub parent_ref: ParentRef,
-    /// Who says it.
+    /// The controller that has written this entry.
     pub controller_name: String,
-    /// `Accepted` and `ResolvedRefs`.
+    /// The conditions `Accepted` and `ResolvedRefs`.
     #[serde(default)]
     pub conditions: Vec<Condition>,
 }
 
-/// Which controller serves the Gateways of a class.
+/// Spec of a GatewayClass: the controller that serves the Gateways of the class.
 #[derive(CustomResource, Debug, Clone, Serialize, Deserialize)]
 #[kube(
     group = "gateway.networking.k8s.io",
@@ -225,14 +224,14 @@ pub struct RouteParentStatus {
 )]
 #[serde(rename_all = "camelCase")]
 pub struct GatewayClassSpec {
-    /// Its name.
+    /// The name of the controller, a domain-prefixed path.
     pub controller_name: String,
 }
 
-/// What the controller says of a class.
+/// Status of a GatewayClass.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct GatewayClassStatus {
-    /// `Accepted`.
+    /// The condition `Accepted`.
     #[serde(default)]
     pub conditions: Vec<Condition>,
 }

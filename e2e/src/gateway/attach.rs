@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Which routes a Gateway takes, and why not the others. Pure.
+//! Decides which routes attach to a Gateway, and why others do not. Has no side effects.
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
@@ -11,74 +11,75 @@ use kube::{
     core::{Selector, SelectorExt},
 };
 
-use super::api::{BackendRef, Gateway, HTTPRoute, Listener, Match, ParentRef, Rule};
+use super::api::{BackendRef, Gateway, HTTPRoute, Listener, Match, ParentRef, PathMatch, Rule};
 
-/// What the cluster holds beside Gateways and routes.
-pub struct World {
-    /// For listeners that choose namespaces by label.
+/// The objects of the cluster, besides Gateways and routes, that decide about routes.
+pub struct ClusterObjects {
+    /// Listeners may select namespaces by label.
     pub namespaces: Vec<Arc<Namespace>>,
-    /// That routes send requests to.
+    /// Routes send requests to Services.
     pub services: Vec<Arc<Service>>,
 }
 
-/// The verdict on one route at one Gateway.
+/// The decision about one route at one Gateway.
 #[derive(Debug, PartialEq)]
 pub struct Attachment {
-    /// As the route names it.
+    /// The parent, as in the spec of the route.
     pub parent: ParentRef,
-    /// `Err` holds the reason and the message of `Accepted=False`.
-    pub accepted: Result<Served, Refusal>,
-    /// The same for `ResolvedRefs`.
-    pub resolved: Result<(), Refusal>,
+    /// The condition `Accepted`: the route as it is served, or why it is rejected.
+    pub accepted: Result<ServedRoute, Rejection>,
+    /// The condition `ResolvedRefs`.
+    pub resolved: Result<(), Rejection>,
 }
 
-/// A reason of the Gateway API and a sentence.
+/// Reason and message of a condition with the status `False`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Refusal {
-    /// Constant of the Gateway API.
+pub struct Rejection {
+    /// A reason that the Gateway API defines.
     pub reason: &'static str,
-    /// What to do.
+    /// A sentence that says what is wrong or what to do.
     pub message: String,
 }
 
-/// A route as it is served.
+/// A route as the gateway serves it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Served {
-    /// Listeners that serve it.
+pub struct ServedRoute {
+    /// The names of the listeners that serve it.
     pub listeners: Vec<String>,
-    /// Names, or `*.` and a suffix.
+    /// Host names; `*.` and a suffix is a wildcard, `*` alone means every host.
     pub hosts: Vec<String>,
-    /// First match wins.
-    pub paths: Vec<Path>,
+    /// The paths in order of precedence: the first match wins.
+    pub paths: Vec<ServedPath>,
 }
 
-/// Requests of one path.
+/// A path and the backends that answer its requests.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Path {
-    /// Without a slash at its end, so `/` is empty.
+pub struct ServedPath {
+    /// The path without a slash at its end; `/` is empty.
     pub prefix: String,
-    /// The path itself only.
+    /// Whether only this path matches, and no path below it.
     pub exact: bool,
-    /// `address:port` of each backend; none answers with an error.
+    /// `address:port` of each backend. If there is none, requests are answered with status 500.
     pub upstreams: Vec<String>,
 }
 
-/// One verdict for each parent of `route` that is `gateway`.
-pub fn attach(gateway: &Gateway, route: &HTTPRoute, world: &World) -> Vec<Attachment> {
-    let parents = route.spec.parent_refs.iter().filter(|parent| names(parent, gateway, route));
+/// Returns a decision for each parent reference of `route` that refers to `gateway`.
+pub fn attach(gateway: &Gateway, route: &HTTPRoute, objects: &ClusterObjects) -> Vec<Attachment> {
+    let parents = route.spec.parent_refs.iter().filter(|parent| is_parent(parent, gateway, route));
     parents
         .map(|parent| {
-            let (paths, resolved) = paths(route, world);
-            let accepted = listeners(gateway, route, parent, world).and_then(|(listeners, hosts)| {
-                served_features(&route.spec.rules)?;
-                Ok(Served { listeners, hosts, paths })
-            });
+            let (paths, resolved) = served_paths(route, objects);
+            let accepted =
+                attached_listeners(gateway, route, parent, objects).and_then(|(listeners, hosts)| {
+                    check_features(&route.spec.rules)?;
+                    Ok(ServedRoute { listeners, hosts, paths })
+                });
             Attachment { parent: parent.clone(), accepted, resolved }
         })
         .collect()
 }
 
-fn names(parent: &ParentRef, gateway: &Gateway, route: &HTTPRoute) -> bool {
+fn is_parent(parent: &ParentRef, gateway: &Gateway, route: &HTTPRoute) -> bool {
     let namespace = parent.namespace.clone().or_else(|| route.namespace());
     parent.group.as_deref().unwrap_or("gateway.networking.k8s.io") == "gateway.networking.k8s.io"
         && parent.kind.as_deref().unwrap_or("Gateway") == "Gateway"
@@ -86,37 +87,39 @@ fn names(parent: &ParentRef, gateway: &Gateway, route: &HTTPRoute) -> bool {
         && namespace == gateway.namespace()
 }
 
-fn refusal<T>(reason: &'static str, message: String) -> Result<T, Refusal> {
-    Err(Refusal { reason, message })
+fn reject<T>(reason: &'static str, message: String) -> Result<T, Rejection> {
+    Err(Rejection { reason, message })
 }
 
-/// The listeners that take a route, and for which hosts.
-fn listeners(
+/// The names of the listeners that a route attaches to, and the hosts that they serve for it.
+fn attached_listeners(
     gateway: &Gateway,
     route: &HTTPRoute,
     parent: &ParentRef,
-    world: &World,
-) -> Result<(Vec<String>, Vec<String>), Refusal> {
-    let meant: Vec<&Listener> = gateway
+    objects: &ClusterObjects,
+) -> Result<(Vec<String>, Vec<String>), Rejection> {
+    let referenced: Vec<&Listener> = gateway
         .spec
         .listeners
         .iter()
         .filter(|listener| parent.section_name.as_ref().is_none_or(|name| *name == listener.name))
         .filter(|listener| parent.port.is_none_or(|port| port == listener.port))
         .collect();
-    if meant.is_empty() {
-        return refusal("NoMatchingParent", "name a listener that the Gateway has".to_owned());
+    if referenced.is_empty() {
+        return reject("NoMatchingParent", "the Gateway has no such listener".to_owned());
     }
-    let open: Vec<&Listener> =
-        meant.into_iter().filter(|listener| takes(listener, gateway, route, world)).collect();
-    if open.is_empty() {
+    let allowing: Vec<&Listener> =
+        referenced.into_iter().filter(|listener| allows(listener, gateway, route, objects)).collect();
+    if allowing.is_empty() {
         let namespace = route.namespace().unwrap_or_default();
-        let message = format!("no listener takes routes from namespace {namespace}: see its allowedRoutes");
-        return refusal("NotAllowedByListeners", message);
+        let message = format!(
+            "no listener accepts routes from namespace {namespace}: see allowedRoutes of the Gateway"
+        );
+        return reject("NotAllowedByListeners", message);
     }
     let mut hosts = Vec::new();
     let mut serving = Vec::new();
-    for listener in open {
+    for listener in allowing {
         let common = common_hosts(listener.hostname.as_deref(), &route.spec.hostnames);
         if !common.is_empty() {
             serving.push(listener.name.clone());
@@ -125,29 +128,29 @@ fn listeners(
     }
     if hosts.is_empty() {
         let message = format!("no listener serves {}", route.spec.hostnames.join(", "));
-        return refusal("NoMatchingListenerHostname", message);
+        return reject("NoMatchingListenerHostname", message);
     }
     hosts.sort();
     hosts.dedup();
     Ok((serving, hosts))
 }
 
-fn takes(listener: &Listener, gateway: &Gateway, route: &HTTPRoute, world: &World) -> bool {
+fn allows(listener: &Listener, gateway: &Gateway, route: &HTTPRoute, objects: &ClusterObjects) -> bool {
     let allowed = listener.allowed_routes.as_ref().and_then(|allowed| allowed.namespaces.as_ref());
     match allowed.and_then(|namespaces| namespaces.from.as_deref()).unwrap_or("Same") {
         "All" => true,
         "Selector" => {
             let selector = allowed.and_then(|namespaces| namespaces.selector.clone());
             let selector = selector.and_then(|selector| Selector::try_from(selector).ok());
-            let own = route.namespace();
-            let own = world.namespaces.iter().find(|namespace| Some(namespace.name_any()) == own);
-            selector.zip(own).is_some_and(|(selector, own)| selector.matches(own.labels()))
+            let name = route.namespace();
+            let namespace = objects.namespaces.iter().find(|namespace| Some(namespace.name_any()) == name);
+            selector.zip(namespace).is_some_and(|(selector, namespace)| selector.matches(namespace.labels()))
         }
         _ => route.namespace() == gateway.namespace(),
     }
 }
 
-/// What a listener and a route both speak of: the narrower of the two.
+/// The hosts that a listener and a route have in common: of two that overlap, the narrower one.
 fn common_hosts(listener: Option<&str>, route: &[String]) -> Vec<String> {
     match (listener, route) {
         (None, []) => vec!["*".to_owned()],
@@ -166,7 +169,8 @@ fn common_hosts(listener: Option<&str>, route: &[String]) -> Vec<String> {
     }
 }
 
-/// A wildcard stands for one or more labels; it does not cover the suffix itself.
+/// Whether a pattern covers a host. A wildcard stands for one or more labels; it does not cover the suffix
+/// itself.
 fn covers(pattern: &str, host: &str) -> bool {
     match pattern.strip_prefix('*') {
         Some(suffix) => host.strip_suffix(suffix).is_some_and(|labels| !labels.is_empty()),
@@ -174,31 +178,32 @@ fn covers(pattern: &str, host: &str) -> bool {
     }
 }
 
-fn served_features(rules: &[Rule]) -> Result<(), Refusal> {
-    let unserved =
-        |what: &str| refusal("UnsupportedValue", format!("the local gateway does not serve {what}"));
+fn check_features(rules: &[Rule]) -> Result<(), Rejection> {
+    let unsupported =
+        |what: &str| reject("UnsupportedValue", format!("the local gateway does not support {what}"));
     for rule in rules {
         if !rule.filters.is_empty() {
-            return unserved("filters");
+            return unsupported("filters");
         }
         for Match { path, headers, query_params, method } in &rule.matches {
             if !headers.is_empty() || !query_params.is_empty() || method.is_some() {
-                return unserved("matches by anything but the path");
+                return unsupported("matches by anything but the path");
             }
             let kind = path.as_ref().and_then(|path| path.type_.as_deref());
             if !matches!(kind, None | Some("PathPrefix" | "Exact")) {
-                return unserved("path matches other than PathPrefix and Exact");
+                return unsupported("path matches other than PathPrefix and Exact");
             }
         }
     }
     Ok(())
 }
 
-/// Every path of the route, the most specific first, as the Gateway API ranks them.
-fn paths(route: &HTTPRoute, world: &World) -> (Vec<Path>, Result<(), Refusal>) {
+/// Every path of the route, the most specific first as the Gateway API demands, and the condition
+/// `ResolvedRefs`.
+fn served_paths(route: &HTTPRoute, objects: &ClusterObjects) -> (Vec<ServedPath>, Result<(), Rejection>) {
     let mut resolved = Ok(());
     let mut paths = Vec::new();
-    let services: BTreeMap<_, _> = world
+    let services: BTreeMap<_, _> = objects
         .services
         .iter()
         .map(|service| ((service.namespace(), service.name_any()), service.as_ref()))
@@ -206,55 +211,55 @@ fn paths(route: &HTTPRoute, world: &World) -> (Vec<Path>, Result<(), Refusal>) {
     for rule in &route.spec.rules {
         let mut upstreams = Vec::new();
         for backend in &rule.backend_refs {
-            match upstream(backend, route, &services) {
+            match resolve_backend(backend, route, &services) {
                 Ok(upstream) => upstreams.push(upstream),
-                Err(refusal) => resolved = Err(refusal),
+                Err(rejection) => resolved = Err(rejection),
             }
         }
-        let path = |found: Option<&super::api::PathMatch>| Path {
-            prefix: found
+        let path = |matched: Option<&PathMatch>| ServedPath {
+            prefix: matched
                 .and_then(|path| path.value.as_deref())
                 .unwrap_or("/")
                 .trim_end_matches('/')
                 .to_owned(),
-            exact: found.is_some_and(|path| path.type_.as_deref() == Some("Exact")),
+            exact: matched.is_some_and(|path| path.type_.as_deref() == Some("Exact")),
             upstreams: upstreams.clone(),
         };
         if rule.matches.is_empty() {
             paths.push(path(None));
         }
-        paths.extend(rule.matches.iter().map(|found| path(found.path.as_ref())));
+        paths.extend(rule.matches.iter().map(|condition| path(condition.path.as_ref())));
     }
     paths.sort_by_key(|path| (std::cmp::Reverse(path.exact), std::cmp::Reverse(path.prefix.len())));
     (paths, resolved)
 }
 
-fn upstream(
+fn resolve_backend(
     backend: &BackendRef,
     route: &HTTPRoute,
     services: &BTreeMap<(Option<String>, String), &Service>,
-) -> Result<String, Refusal> {
+) -> Result<String, Rejection> {
     let kind = backend.kind.as_deref().unwrap_or("Service");
     if kind != "Service" || !backend.group.as_deref().unwrap_or_default().is_empty() {
-        return refusal("InvalidKind", format!("a backend is a Service, not a {kind}"));
+        return reject("InvalidKind", format!("a backend must be a Service, not a {kind}"));
     }
     if backend.namespace.is_some() && backend.namespace != route.namespace() {
-        let message = "the local gateway serves no backend of another namespace".to_owned();
-        return refusal("RefNotPermitted", message);
+        let message = "the local gateway supports no backend in another namespace".to_owned();
+        return reject("RefNotPermitted", message);
     }
     let name = &backend.name;
     let Some(service) = services.get(&(route.namespace(), name.clone())) else {
-        return refusal("BackendNotFound", format!("there is no Service {name}"));
+        return reject("BackendNotFound", format!("there is no Service {name}"));
     };
     let spec = service.spec.as_ref();
     let address = spec.and_then(|spec| spec.cluster_ip.as_ref());
     let Some(address) = address.and_then(|address| address.parse::<IpAddr>().ok()) else {
-        return refusal("UnsupportedValue", format!("the Service {name} has no address"));
+        return reject("UnsupportedValue", format!("the Service {name} has no cluster IP"));
     };
     let ports = spec.iter().flat_map(|spec| spec.ports.iter().flatten());
     match ports.map(|port| port.port).find(|&port| Some(port) == backend.port) {
         Some(port) => Ok(format!("{address}:{port}")),
-        None => refusal("BackendNotFound", format!("the Service {name} has no such port")),
+        None => reject("BackendNotFound", format!("the Service {name} has no such port")),
     }
 }
 

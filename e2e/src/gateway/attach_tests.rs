@@ -18,7 +18,7 @@ fn gateway() -> Gateway {
     .unwrap()
 }
 
-fn world() -> World {
+fn objects() -> ClusterObjects {
     let namespace = |name: &str, labels: Value| -> Arc<Namespace> {
         Arc::new(serde_json::from_value(json!({"metadata": {"name": name, "labels": labels}})).unwrap())
     };
@@ -26,7 +26,7 @@ fn world() -> World {
         "metadata": {"name": "e-payment", "namespace": "mun-ahaus"},
         "spec": {"clusterIP": "10.96.0.7", "ports": [{"port": 80}]},
     });
-    World {
+    ClusterObjects {
         namespaces: vec![
             namespace("mun-ahaus", json!({"rathaus.dev/municipality": "ahaus"})),
             namespace("default", json!({})),
@@ -35,8 +35,8 @@ fn world() -> World {
     }
 }
 
-/// A good route with some of its fields replaced.
-fn verdicts(namespace: &str, changed: Value) -> Vec<Attachment> {
+/// The decisions about a valid route with some of its fields replaced.
+fn attachments(namespace: &str, changed: Value) -> Vec<Attachment> {
     let mut spec = json!({
         "parentRefs": [{"name": "public", "namespace": "rathaus-gateway"}],
         "hostnames": ["e-payment.ahaus.rathaus.example"],
@@ -50,64 +50,64 @@ fn verdicts(namespace: &str, changed: Value) -> Vec<Attachment> {
         "metadata": {"name": "r", "namespace": namespace}, "spec": spec,
     }))
     .unwrap();
-    attach(&gateway(), &route, &world())
+    attach(&gateway(), &route, &objects())
 }
 
-fn verdict(changed: Value) -> Attachment {
-    verdicts("mun-ahaus", changed).remove(0)
+fn attachment(changed: Value) -> Attachment {
+    attachments("mun-ahaus", changed).remove(0)
 }
 
-fn refused(changed: Value) -> &'static str {
-    verdict(changed).accepted.unwrap_err().reason
+fn rejection_reason(changed: Value) -> &'static str {
+    attachment(changed).accepted.unwrap_err().reason
 }
 
-fn unresolved(backend: Value) -> &'static str {
-    verdict(json!({"rules": [{"backendRefs": [backend]}]})).resolved.unwrap_err().reason
+fn unresolved_reason(backend: Value) -> &'static str {
+    attachment(json!({"rules": [{"backendRefs": [backend]}]})).resolved.unwrap_err().reason
 }
 
 #[test]
-fn a_good_route_is_served_at_the_services_address() {
-    let verdict = verdict(json!({}));
-    let served = verdict.accepted.unwrap();
+fn a_valid_route_is_served_at_the_services_address() {
+    let attachment = attachment(json!({}));
+    let served = attachment.accepted.unwrap();
     assert_eq!(served.hosts, ["e-payment.ahaus.rathaus.example"]);
     assert_eq!(served.listeners, ["https"]);
     assert_eq!(served.paths[0].upstreams, ["10.96.0.7:80"]);
-    assert_eq!(verdict.resolved, Ok(()));
+    assert_eq!(attachment.resolved, Ok(()));
 }
 
 #[test]
 fn the_parent_must_be_this_gateway() {
-    assert!(verdicts("mun-ahaus", json!({"parentRefs": [{"name": "public"}]})).is_empty());
+    assert!(attachments("mun-ahaus", json!({"parentRefs": [{"name": "public"}]})).is_empty());
     let service = json!([{"name": "public", "namespace": "rathaus-gateway", "kind": "Service", "group": ""}]);
-    assert!(verdicts("mun-ahaus", json!({"parentRefs": service})).is_empty());
+    assert!(attachments("mun-ahaus", json!({"parentRefs": service})).is_empty());
 }
 
 #[test]
-fn a_listener_that_is_not_there_is_said() {
+fn a_reference_to_a_missing_listener_is_rejected() {
     let parent = |extra: Value| {
         let mut parent = json!({"name": "public", "namespace": "rathaus-gateway"});
         parent.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
-        refused(json!({"parentRefs": [parent]}))
+        rejection_reason(json!({"parentRefs": [parent]}))
     };
     assert_eq!(parent(json!({"sectionName": "http"})), "NoMatchingParent");
     assert_eq!(parent(json!({"port": 80})), "NoMatchingParent");
 }
 
 #[test]
-fn a_namespace_that_the_listener_does_not_choose_is_refused() {
-    let verdict = verdicts("default", json!({})).remove(0);
-    assert_eq!(verdict.accepted.unwrap_err().reason, "NotAllowedByListeners");
+fn a_namespace_that_the_listener_does_not_select_is_rejected() {
+    let attachment = attachments("default", json!({})).remove(0);
+    assert_eq!(attachment.accepted.unwrap_err().reason, "NotAllowedByListeners");
 }
 
 #[test]
-fn foreign_hosts_are_refused() {
+fn hosts_outside_the_listeners_domain_are_rejected() {
     for host in ["rathaus.example", "ahaus.example", "evilrathaus.example"] {
-        assert_eq!(refused(json!({"hostnames": [host]})), "NoMatchingListenerHostname", "{host}");
+        assert_eq!(rejection_reason(json!({"hostnames": [host]})), "NoMatchingListenerHostname", "{host}");
     }
 }
 
 #[test]
-fn hosts_narrow_to_what_both_speak_of() {
+fn common_hosts_are_the_narrower_ones() {
     let common = |route: &[&str]| {
         let route: Vec<String> = route.iter().map(|&host| host.to_owned()).collect();
         common_hosts(Some("*.rathaus.example"), &route)
@@ -119,24 +119,24 @@ fn hosts_narrow_to_what_both_speak_of() {
 }
 
 #[test]
-fn what_is_not_served_is_refused_rather_than_ignored() {
+fn unsupported_features_are_rejected_and_not_ignored() {
     for rule in [
         json!({"filters": [{"type": "RequestMirror"}]}),
         json!({"matches": [{"headers": [{"name": "a", "value": "b"}]}]}),
         json!({"matches": [{"method": "GET"}]}),
         json!({"matches": [{"path": {"type": "RegularExpression", "value": ".*"}}]}),
     ] {
-        assert_eq!(refused(json!({"rules": [rule]})), "UnsupportedValue");
+        assert_eq!(rejection_reason(json!({"rules": [rule]})), "UnsupportedValue");
     }
 }
 
 #[test]
-fn each_wrong_backend_has_its_reason() {
-    assert_eq!(unresolved(json!({"name": "other", "port": 80})), "BackendNotFound");
-    assert_eq!(unresolved(json!({"name": "e-payment", "port": 81})), "BackendNotFound");
-    assert_eq!(unresolved(json!({"name": "e-payment", "port": 80, "kind": "Pod"})), "InvalidKind");
+fn each_invalid_backend_has_its_reason() {
+    assert_eq!(unresolved_reason(json!({"name": "other", "port": 80})), "BackendNotFound");
+    assert_eq!(unresolved_reason(json!({"name": "e-payment", "port": 81})), "BackendNotFound");
+    assert_eq!(unresolved_reason(json!({"name": "e-payment", "port": 80, "kind": "Pod"})), "InvalidKind");
     let foreign = json!({"name": "e-payment", "port": 80, "namespace": "mun-borken"});
-    assert_eq!(unresolved(foreign), "RefNotPermitted");
+    assert_eq!(unresolved_reason(foreign), "RefNotPermitted");
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn paths_are_ranked_exact_first_then_by_length() {
         {"path": {"value": "/v1/"}},
         {"path": {"type": "Exact", "value": "/pay"}},
     ]);
-    let served = verdict(json!({"rules": [{"matches": matches, "backendRefs": []}]})).accepted.unwrap();
+    let served = attachment(json!({"rules": [{"matches": matches, "backendRefs": []}]})).accepted.unwrap();
     let ranked: Vec<_> = served.paths.iter().map(|path| (path.prefix.as_str(), path.exact)).collect();
     assert_eq!(ranked, [("/pay", true), ("/v1", false), ("", false)]);
 }

@@ -1,27 +1,27 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Served routes → Caddy's configuration. Pure.
+//! Renders routes as the JSON configuration of Caddy. Has no side effects.
 
 use serde_json::{Value, json};
 
-use super::attach::{Path, Served};
-use crate::pki::Pair;
+use super::attach::{ServedPath, ServedRoute};
+use crate::pki::PemPair;
 
-/// Where Caddy takes its configuration; only the node reaches it.
+/// The port of Caddy's admin API, which loads the configuration. Only the node reaches it.
 pub const ADMIN_PORT: u16 = 2019;
-/// Where Caddy serves TLS, inside its pod.
+/// The port on which Caddy serves TLS in its pod.
 const TLS_PORT: u16 = 8443;
 
-/// The whole configuration.
-pub fn config(routes: &[Served], certificates: &[Pair]) -> Value {
+/// Returns the complete configuration.
+pub fn render_config(routes: &[ServedRoute], certificates: &[PemPair]) -> Value {
     let pairs: Vec<Value> =
         certificates.iter().map(|pair| json!({"certificate": pair.certificate, "key": pair.key})).collect();
-    // An exact name beats a wildcard.
-    let mut hosts: Vec<(&String, &Served)> =
+    // Caddy takes the first match, so that exact names must come before wildcards.
+    let mut hosts: Vec<(&String, &ServedRoute)> =
         routes.iter().flat_map(|route| route.hosts.iter().map(move |host| (host, route))).collect();
     hosts.sort_by_key(|(host, _)| (host.starts_with('*'), std::cmp::Reverse(host.len()), *host));
-    let routes: Vec<Value> = hosts.into_iter().map(|(host, route)| of_host(host, route)).collect();
+    let routes: Vec<Value> = hosts.into_iter().map(|(host, route)| host_route(host, route)).collect();
     json!({
         "admin": {"listen": format!(":{ADMIN_PORT}")},
         "apps": {
@@ -36,8 +36,8 @@ pub fn config(routes: &[Served], certificates: &[Pair]) -> Value {
     })
 }
 
-fn of_host(host: &str, route: &Served) -> Value {
-    let paths: Vec<Value> = route.paths.iter().map(of_path).collect();
+fn host_route(host: &str, route: &ServedRoute) -> Value {
+    let paths: Vec<Value> = route.paths.iter().map(path_route).collect();
     let everything = host == "*";
     let matches = if everything { json!([]) } else { json!([{"host": [host]}]) };
     json!({
@@ -47,7 +47,7 @@ fn of_host(host: &str, route: &Served) -> Value {
     })
 }
 
-fn of_path(path: &Path) -> Value {
+fn path_route(path: &ServedPath) -> Value {
     let prefix = &path.prefix;
     let matches = match (prefix.as_str(), path.exact) {
         ("", false) => json!([]),
@@ -62,7 +62,7 @@ fn of_path(path: &Path) -> Value {
         json!({
             "handler": "reverse_proxy",
             "upstreams": upstreams,
-            // A pod that ends may still be in a Service for a moment.
+            // A terminating pod may be in a Service for a moment longer.
             "load_balancing": {"try_duration": "3s"},
         })
     };
@@ -73,13 +73,13 @@ fn of_path(path: &Path) -> Value {
 mod tests {
     use super::*;
 
-    fn served(host: &str) -> Served {
-        let path = |prefix: &str, exact, upstreams: &[&str]| Path {
+    fn served(host: &str) -> ServedRoute {
+        let path = |prefix: &str, exact, upstreams: &[&str]| ServedPath {
             prefix: prefix.to_owned(),
             exact,
             upstreams: upstreams.iter().map(|&upstream| upstream.to_owned()).collect(),
         };
-        Served {
+        ServedRoute {
             listeners: vec!["https".to_owned()],
             hosts: vec![host.to_owned()],
             paths: vec![
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_route_becomes_a_host_with_its_paths() {
-        let config = config(&[served("a.example")], &[]);
+        let config = render_config(&[served("a.example")], &[]);
         let route = &config["apps"]["http"]["servers"]["public"]["routes"][0];
         assert_eq!(route["match"], json!([{"host": ["a.example"]}]));
         let paths = &route["handle"][0]["routes"];
@@ -104,8 +104,8 @@ mod tests {
     }
 
     #[test]
-    fn a_name_comes_before_a_wildcard() {
-        let config = config(&[served("*.example"), served("a.example")], &[]);
+    fn an_exact_name_comes_before_a_wildcard() {
+        let config = render_config(&[served("*.example"), served("a.example")], &[]);
         let routes = config["apps"]["http"]["servers"]["public"]["routes"].as_array().unwrap().clone();
         assert_eq!(routes[0]["match"], json!([{"host": ["a.example"]}]));
         assert_eq!(routes[1]["match"], json!([{"host": ["*.example"]}]));

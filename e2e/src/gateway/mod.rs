@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! The controller of GatewayClass `rathaus-local`: serves HTTPRoutes by a Caddy that runs as a pod, so
-//! that network policies see its traffic as they would see any gateway's.
+//! The controller of GatewayClass `rathaus-local`. It serves HTTPRoutes by Caddy in a pod, so that network
+//! policies apply to its traffic as to that of any gateway.
 
 mod api;
 mod attach;
@@ -34,19 +34,20 @@ use serde_json::{Value, json};
 
 use self::{
     api::{Gateway, GatewayClass, HTTPRoute},
-    attach::{Attachment, Refusal, Served, World, attach},
-    status::condition,
+    attach::{Attachment, ClusterObjects, Rejection, ServedRoute, attach},
+    status::{CONTROLLER_NAME, condition},
 };
 use crate::{
-    node::HOST,
-    pki::{Authority, Pair, Subject, ca_certificate},
-    watch::{mirror, on_change},
+    network::HOST,
+    pki::{Authority, PemPair, Subject, ca_certificate},
+    watch::{mirror, run_on_change},
 };
 
-const CONTROLLER: &str = "rathaus.dev/local-gateway";
-const CLASS: &str = "rathaus-local";
+const CLASS_NAME: &str = "rathaus-local";
+/// The namespace of Caddy and of the Gateway.
 const NAMESPACE: &str = "rathaus-gateway";
-const NAME: &str = "caddy";
+/// The name of Caddy's Service, and the `app` label of its pod.
+const CADDY: &str = "caddy";
 
 struct Controller {
     client: Client,
@@ -57,16 +58,17 @@ struct Controller {
     namespaces: Store<Namespace>,
     services: Store<Service>,
     pods: Store<Pod>,
-    /// By host. Signed once, so that an unchanged world gives an unchanged configuration.
-    certificates: RefCell<BTreeMap<String, Pair>>,
-    /// Which pod has loaded which configuration.
+    /// Certificates by host. Each is signed once, so that an unchanged cluster gives an unchanged
+    /// configuration.
+    certificates: RefCell<BTreeMap<String, PemPair>>,
+    /// Id of the container that was configured last, and its configuration.
     loaded: RefCell<(String, Value)>,
 }
 
-/// Serves the cluster's routes until the future is dropped.
+/// Serves the routes of the cluster until the future is dropped.
 ///
 /// # Errors
-/// The node's authority cannot be read.
+/// Fails if the node's authority cannot be read.
 pub async fn run(client: Client) -> Result<()> {
     let (gateways, gateway_changes) = mirror(Api::<Gateway>::all(client.clone()));
     let (routes, route_changes) = mirror(Api::<HTTPRoute>::all(client.clone()));
@@ -87,38 +89,38 @@ pub async fn run(client: Client) -> Result<()> {
     };
     let changes =
         select_all([gateway_changes, route_changes, namespace_changes, service_changes, pod_changes]);
-    on_change(changes, "gateway", || controller.reconcile()).await;
+    run_on_change(changes, "gateway", || controller.reconcile()).await;
     Ok(())
 }
 
 impl Controller {
     async fn reconcile(&self) -> Result<()> {
-        let world = World { namespaces: self.namespaces.state(), services: self.services.state() };
+        let objects = ClusterObjects { namespaces: self.namespaces.state(), services: self.services.state() };
         let gateways = self.gateways.state();
-        let own = gateways.iter().filter(|gateway| gateway.spec.gateway_class_name == CLASS);
+        let own = gateways.iter().filter(|gateway| gateway.spec.gateway_class_name == CLASS_NAME);
         let routes = self.routes.state();
-        let mut verdicts: BTreeMap<usize, Vec<Attachment>> = BTreeMap::new();
+        let mut attachments: BTreeMap<usize, Vec<Attachment>> = BTreeMap::new();
         let mut of_gateway = Vec::new();
         for gateway in own {
             let mut served = Vec::new();
             for (index, route) in routes.iter().enumerate() {
-                let found = attach(gateway, route, &world);
-                served.extend(found.iter().filter_map(|verdict| verdict.accepted.clone().ok()));
-                verdicts.entry(index).or_default().extend(found);
+                let found = attach(gateway, route, &objects);
+                served.extend(found.iter().filter_map(|attachment| attachment.accepted.clone().ok()));
+                attachments.entry(index).or_default().extend(found);
             }
             of_gateway.push((gateway, served));
         }
-        let all: Vec<Served> = of_gateway.iter().flat_map(|(_, served)| served.clone()).collect();
-        // Served first, said afterwards: who reads `Accepted` may rely on it.
-        let programmed = self.load(&all).await;
-        for (index, found) in &verdicts {
+        let all: Vec<ServedRoute> = of_gateway.iter().flat_map(|(_, served)| served.clone()).collect();
+        // The status is written only when Caddy serves the routes, so that clients can rely on `Accepted`.
+        let programmed = self.configure_caddy(&all).await;
+        for (index, found) in &attachments {
             if programmed.is_ok() {
                 self.report_route(&routes[*index], found).await?;
             }
         }
-        let outcome = programmed.as_ref().map(drop).map_err(|error| Refusal {
+        let outcome = programmed.as_ref().map(drop).map_err(|error| Rejection {
             reason: "Pending",
-            message: format!("Caddy has not taken the routes: {error:#}"),
+            message: format!("Caddy has not loaded the routes: {error:#}"),
         });
         for (gateway, served) in of_gateway {
             self.report_gateway(gateway, &outcome, &served).await?;
@@ -128,13 +130,13 @@ impl Controller {
         programmed
     }
 
-    /// Gives Caddy its configuration, unless it has it. A new pod has none.
-    async fn load(&self, routes: &[Served]) -> Result<()> {
-        let Some((identity, address)) = self.pods.state().iter().find_map(|pod| running(pod)) else {
-            bail!("its pod does not run yet");
+    /// Sends Caddy its configuration, unless this container has it already. A new container has none.
+    async fn configure_caddy(&self, routes: &[ServedRoute]) -> Result<()> {
+        let Some((container, address)) = self.pods.state().iter().find_map(|pod| running_caddy(pod)) else {
+            bail!("the pod of Caddy is not running yet");
         };
-        let config = caddy::config(routes, &self.certificates(routes)?);
-        let wanted = (identity, config);
+        let config = caddy::render_config(routes, &self.certificates(routes)?);
+        let wanted = (container, config);
         if *self.loaded.borrow() == wanted {
             return Ok(());
         }
@@ -148,25 +150,25 @@ impl Controller {
         Ok(())
     }
 
-    fn certificates(&self, routes: &[Served]) -> Result<Vec<Pair>> {
-        let mut known = self.certificates.borrow_mut();
+    fn certificates(&self, routes: &[ServedRoute]) -> Result<Vec<PemPair>> {
+        let mut signed = self.certificates.borrow_mut();
         let hosts = routes.iter().flat_map(|route| &route.hosts).filter(|host| *host != "*");
         hosts
             .map(|host| {
-                if let Some(pair) = known.get(host) {
+                if let Some(pair) = signed.get(host) {
                     return Ok(pair.clone());
                 }
                 let subject = Subject { name: "rathaus local gateway", group: None, hosts: &[host] };
                 let pair = self.authority.sign(subject)?;
-                known.insert(host.clone(), pair.clone());
+                signed.insert(host.clone(), pair.clone());
                 Ok(pair)
             })
             .collect()
     }
 
-    async fn report_route(&self, route: &HTTPRoute, verdicts: &[Attachment]) -> Result<()> {
+    async fn report_route(&self, route: &HTTPRoute, attachments: &[Attachment]) -> Result<()> {
         let old = route.status.clone().unwrap_or_default();
-        let new = status::of_route(&old, route.metadata.generation.unwrap_or_default(), verdicts);
+        let new = status::route_status(&old, route.metadata.generation.unwrap_or_default(), attachments);
         if new == old {
             return Ok(());
         }
@@ -176,13 +178,13 @@ impl Controller {
     async fn report_gateway(
         &self,
         gateway: &Gateway,
-        programmed: &Result<(), Refusal>,
-        served: &[Served],
+        programmed: &Result<(), Rejection>,
+        served: &[ServedRoute],
     ) -> Result<()> {
         let old = gateway.status.clone().unwrap_or_default();
         let generation = gateway.metadata.generation.unwrap_or_default();
         let listeners = &gateway.spec.listeners;
-        let new = status::of_gateway(&old, generation, HOST, listeners, programmed, served);
+        let new = status::gateway_status(&old, generation, HOST, listeners, programmed, served);
         if new == old {
             return Ok(());
         }
@@ -191,24 +193,24 @@ impl Controller {
 
     async fn report_class(&self) -> Result<()> {
         let classes = Api::<GatewayClass>::all(self.client.clone());
-        let Some(class) = classes.get_opt(CLASS).await? else { return Ok(()) };
+        let Some(class) = classes.get_opt(CLASS_NAME).await? else { return Ok(()) };
         let old = class.status.unwrap_or_default().conditions;
         let generation = class.metadata.generation.unwrap_or_default();
         let new = vec![condition(&old, generation, "Accepted", &Ok(()))];
-        if class.spec.controller_name == CONTROLLER && new != old {
+        if class.spec.controller_name == CONTROLLER_NAME && new != old {
             let patch = Patch::Merge(json!({"status": {"conditions": new}}));
-            classes.patch_status(CLASS, &PatchParams::default(), &patch).await?;
+            classes.patch_status(CLASS_NAME, &PatchParams::default(), &patch).await?;
         }
         Ok(())
     }
 
-    /// Tells kube-proxy that the Service answers at the node's address, as a cloud's load balancer
-    /// would.
+    /// Writes the node's address into the status of Caddy's Service, as a load balancer of a cloud does.
+    /// kube-proxy then forwards that address to Caddy.
     async fn publish_address(&self) -> Result<()> {
         let services = self.services.state();
         let own = services
             .iter()
-            .find(|service| service.namespace().as_deref() == Some(NAMESPACE) && service.name_any() == NAME);
+            .find(|service| service.namespace().as_deref() == Some(NAMESPACE) && service.name_any() == CADDY);
         let Some(service) = own else { return Ok(()) };
         let published = service
             .status
@@ -226,45 +228,47 @@ impl Controller {
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
     {
-        let namespace = object.namespace().context("an object without a namespace")?;
+        let namespace = object.namespace().context("the object has no namespace")?;
         let api = Api::<K>::namespaced(self.client.clone(), &namespace);
         let patch = Patch::Merge(json!({"status": status}));
         match api.patch_status(&object.name_any(), &PatchParams::default(), &patch).await {
-            // Deleted meanwhile: nobody is left to tell.
+            // The object was deleted meanwhile.
             Err(kube::Error::Api(answer)) if answer.is_not_found() => Ok(()),
-            answer => answer.map(drop).with_context(|| format!("status of {}", object.name_any())),
+            answer => {
+                answer.map(drop).with_context(|| format!("writing the status of {}", object.name_any()))
+            }
         }
     }
 }
 
-/// A client for which every name is the local gateway's, and its certificates are good.
+/// Makes an HTTP client send every request to the local gateway and trust its certificates.
 ///
 /// # Errors
-/// The local node does not run.
-pub fn through(builder: reqwest::ClientBuilder) -> Result<reqwest::ClientBuilder> {
+/// Fails if no node was started.
+pub fn route_through(builder: reqwest::ClientBuilder) -> Result<reqwest::ClientBuilder> {
     let authority = reqwest::Certificate::from_pem(ca_certificate()?.as_bytes())?;
-    Ok(builder.tls_certs_only([authority]).dns_resolver(Arc::new(Here)))
+    Ok(builder.tls_certs_only([authority]).dns_resolver(Arc::new(GatewayResolver)))
 }
 
-/// Resolves every name to the node's address. The port is the URL's.
-struct Here;
+/// Resolves every host name to the node's address. The port comes from the URL.
+struct GatewayResolver;
 
-impl reqwest::dns::Resolve for Here {
+impl reqwest::dns::Resolve for GatewayResolver {
     fn resolve(&self, _: reqwest::dns::Name) -> reqwest::dns::Resolving {
         Box::pin(async {
-            let here: IpAddr = HOST.parse()?;
-            let all: reqwest::dns::Addrs = Box::new(std::iter::once(SocketAddr::new(here, 0)));
+            let gateway: IpAddr = HOST.parse()?;
+            let all: reqwest::dns::Addrs = Box::new(std::iter::once(SocketAddr::new(gateway, 0)));
             Ok(all)
         })
     }
 }
 
-/// What changes when Caddy starts anew, and its address.
-fn running(pod: &Pod) -> Option<(String, String)> {
+/// The container id and the address of Caddy if it is running in this pod. The id changes with every restart.
+fn running_caddy(pod: &Pod) -> Option<(String, String)> {
     let status = pod.status.as_ref()?;
     let container = status.container_statuses.as_ref()?.first()?;
     container.state.as_ref()?.running.as_ref()?;
-    let ours = pod.labels().get("app").is_some_and(|app| app == NAME);
-    let lives = ours && pod.metadata.deletion_timestamp.is_none();
-    lives.then(|| Some((container.container_id.clone()?, status.pod_ip.clone()?)))?
+    let is_caddy = pod.labels().get("app").is_some_and(|app| app == CADDY);
+    let is_serving = is_caddy && pod.metadata.deletion_timestamp.is_none();
+    is_serving.then(|| Some((container.container_id.clone()?, status.pod_ip.clone()?)))?
 }

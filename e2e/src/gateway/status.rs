@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Verdicts → what the Gateway API says of them. Pure.
+//! Renders decisions about routes as status of the Gateway API's objects.
 
 use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
@@ -10,42 +10,46 @@ use k8s_openapi::{
 use serde_json::json;
 
 use super::{
-    CONTROLLER,
     api::{GatewayStatus, HttpRouteStatus, Listener, ListenerStatus, RouteParentStatus},
-    attach::{Attachment, Refusal, Served},
+    attach::{Attachment, Rejection, ServedRoute},
 };
 
-/// A route's status: those of other controllers stay as they are.
-pub fn of_route(old: &HttpRouteStatus, generation: i64, verdicts: &[Attachment]) -> HttpRouteStatus {
-    let foreign = old.parents.iter().filter(|parent| parent.controller_name != CONTROLLER).cloned();
-    let own = verdicts.iter().map(|verdict| {
+/// How GatewayClasses and route statuses name this controller.
+pub const CONTROLLER_NAME: &str = "rathaus.dev/local-gateway";
+
+/// Returns the status of a route. Entries of other controllers stay as they are.
+pub fn route_status(old: &HttpRouteStatus, generation: i64, attachments: &[Attachment]) -> HttpRouteStatus {
+    let foreign = old.parents.iter().filter(|parent| parent.controller_name != CONTROLLER_NAME).cloned();
+    let own = attachments.iter().map(|attachment| {
         let before = old
             .parents
             .iter()
-            .find(|parent| parent.controller_name == CONTROLLER && parent.parent_ref == verdict.parent)
+            .find(|parent| {
+                parent.controller_name == CONTROLLER_NAME && parent.parent_ref == attachment.parent
+            })
             .map(|parent| parent.conditions.as_slice())
             .unwrap_or_default();
-        let accepted = verdict.accepted.as_ref().map(drop).map_err(Clone::clone);
+        let accepted = attachment.accepted.as_ref().map(drop).map_err(Clone::clone);
         RouteParentStatus {
-            parent_ref: verdict.parent.clone(),
-            controller_name: CONTROLLER.to_owned(),
+            parent_ref: attachment.parent.clone(),
+            controller_name: CONTROLLER_NAME.to_owned(),
             conditions: vec![
                 condition(before, generation, "Accepted", &accepted),
-                condition(before, generation, "ResolvedRefs", &verdict.resolved),
+                condition(before, generation, "ResolvedRefs", &attachment.resolved),
             ],
         }
     });
     HttpRouteStatus { parents: foreign.chain(own).collect() }
 }
 
-/// A Gateway's status.
-pub fn of_gateway(
+/// Returns the status of a Gateway.
+pub fn gateway_status(
     old: &GatewayStatus,
     generation: i64,
     address: &str,
     listeners: &[Listener],
-    programmed: &Result<(), Refusal>,
-    routes: &[Served],
+    programmed: &Result<(), Rejection>,
+    routes: &[ServedRoute],
 ) -> GatewayStatus {
     let listeners = listeners.iter().map(|listener| {
         let before = old
@@ -57,9 +61,9 @@ pub fn of_gateway(
         let attached = routes.iter().filter(|route| route.listeners.contains(&listener.name)).count();
         let accepted = match listener.protocol.as_str() {
             "HTTPS" => Ok(()),
-            other => Err(Refusal {
+            other => Err(Rejection {
                 reason: "UnsupportedProtocol",
-                message: format!("the local gateway serves HTTPS, not {other}"),
+                message: format!("the local gateway supports HTTPS, not {other}"),
             }),
         };
         let programmed = accepted.clone().and_then(|()| programmed.clone());
@@ -84,16 +88,17 @@ pub fn of_gateway(
     }
 }
 
-/// The time changes only with the status, so that an unchanged world gives an unchanged object.
+/// Returns a condition. Its transition time changes only with its status, so that an unchanged cluster gives
+/// an unchanged object.
 pub fn condition(
     before: &[Condition],
     generation: i64,
     kind: &str,
-    outcome: &Result<(), Refusal>,
+    outcome: &Result<(), Rejection>,
 ) -> Condition {
     let (status, reason, message) = match outcome {
         Ok(()) => ("True", kind, String::new()),
-        Err(refusal) => ("False", refusal.reason, refusal.message.clone()),
+        Err(rejection) => ("False", rejection.reason, rejection.message.clone()),
     };
     let since = before
         .iter()

@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Images without an engine: one static binary on an empty root file system each.
+//! Builds container images without a container engine. Each image is one static binary on an empty root file
+//! system.
 
 mod oci;
 
@@ -19,34 +20,36 @@ use tokio::process::Command;
 
 use crate::{command, paths, prerequisites, progress::Progress, tools::Tools};
 
-/// Stands for the registry that the images are pushed to one day; nothing is ever pulled from it.
+/// Placeholder for the registry of the images. Nothing is ever pulled from it.
 pub const REPOSITORY: &str = "registry.example/rathaus";
-const LIMIT: Duration = Duration::from_secs(60);
+/// How long packing or importing one image may take.
+const PACK_LIMIT: Duration = Duration::from_secs(60);
 const BUILD_LIMIT: Duration = Duration::from_secs(60 * 60);
-/// What an own image may weigh, in bytes.
+/// The largest allowed archive of one of the project's images, in bytes.
 const MAX_SIZE: u64 = 25_000_000;
 
 /// An OCI archive on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
-    /// The name of its one binary.
+    /// The name of the image, and of the one binary in it.
     pub name: String,
-    /// Of its manifest, with `sha256:`.
+    /// The digest of its manifest, with `sha256:`.
     pub digest: String,
-    /// The archive.
+    /// The path of the archive.
     pub archive: PathBuf,
-    /// Of the archive, in bytes.
+    /// The size of the archive in bytes.
     pub size: u64,
 }
 
-/// Kept beside an archive: what it was made from.
+/// Stored as JSON beside an archive, so that an unchanged binary is not packed again.
 #[derive(Serialize, Deserialize)]
-struct Made {
+struct PackRecord {
+    /// Identifies the binary and the labels that the image was packed from.
     stamp: String,
     image: Image,
 }
 
-/// A binary to pack.
+/// A binary to pack, and what the labels of its image say.
 struct Content<'a> {
     name: &'a str,
     version: &'a str,
@@ -56,29 +59,29 @@ struct Content<'a> {
 }
 
 impl Image {
-    /// Name and digest, as a pod names it.
+    /// Returns repository and digest, as a pod refers to the image.
     pub fn reference(&self) -> String {
         format!("{}@{}", self.repository(), self.digest)
     }
 
-    /// Where it would be pulled from, without the digest.
+    /// Returns the repository of the image, without tag and digest.
     pub fn repository(&self) -> String {
         format!("{REPOSITORY}/{}", self.name)
     }
 
-    /// Brings it into containerd under its [`Self::reference`], unless it is there.
+    /// Imports the image into containerd under its [`Self::reference`], unless containerd has it already.
     ///
     /// # Errors
-    /// containerd does not answer or refuses the archive.
+    /// Fails if containerd does not answer or rejects the archive.
     pub async fn import(&self, ctr: &Path, socket: &Path) -> Result<()> {
         let run = async |words: &[&str]| {
             let mut command = Command::new(ctr);
             command.arg("--address").arg(socket).args(["--namespace", "k8s.io", "images"]).args(words);
-            command::output(&mut command, LIMIT).await
+            command::output(&mut command, PACK_LIMIT).await
         };
         let reference = self.reference();
-        let there = run(&["list", "--quiet"]).await?;
-        if String::from_utf8_lossy(&there).lines().any(|name| name == reference) {
+        let existing = run(&["list", "--quiet"]).await?;
+        if String::from_utf8_lossy(&existing).lines().any(|name| name == reference) {
             return Ok(());
         }
         run(&["import", &self.archive.to_string_lossy()]).await?;
@@ -86,74 +89,74 @@ impl Image {
     }
 }
 
-/// The image `name` among `images`.
+/// Returns the image `name` among `images`.
 ///
 /// # Errors
-/// It is not among them.
-pub fn named<'a>(images: &'a [Image], name: &str) -> Result<&'a Image> {
+/// Fails if it is not among them.
+pub fn find<'a>(images: &'a [Image], name: &str) -> Result<&'a Image> {
     let found = images.iter().find(|image| image.name == name);
     found.with_context(|| format!("no image {name} was built"))
 }
 
-/// The image `name` of the local node as it was last packed.
+/// Returns the image `name` of the local node as it was packed last.
 ///
 /// # Errors
-/// It never was.
+/// Fails if the image was never packed.
 pub fn packed(name: &str) -> Result<Image> {
     let record = paths::cache()?.join("images").join(format!("{name}.json"));
     let text =
         fs::read(&record).with_context(|| format!("{}: pack it with `cargo xtask up`", record.display()))?;
-    Ok(serde_json::from_slice::<Made>(&text)?.image)
+    Ok(serde_json::from_slice::<PackRecord>(&text)?.image)
 }
 
-/// Builds the project's own images into `dist`.
+/// Builds the images of the operator and of the components into `dist`.
 ///
 /// # Errors
-/// A build fails, or an image is heavier than 25 MB.
-pub async fn own(progress: &mut Progress, release: bool) -> Result<Vec<Image>> {
-    prerequisites::components(progress).await?;
+/// Fails if a build fails, or if an image is larger than 25 MB.
+pub async fn build_project_images(progress: &mut Progress, release: bool) -> Result<Vec<Image>> {
+    prerequisites::ensure_component_packages(progress).await?;
     let mut words = vec!["--package=rathaus", "--package=e-payment", "--bins"];
     if release {
         words.push("--release");
     }
     let binaries = progress.step("building rathaus and its components", cargo_build(&words)).await?;
-    progress.step("packing their images", pack_own(&binaries)).await
+    progress.step("packing their images", pack_project_images(&binaries)).await
 }
 
-/// Builds what the local node and the tests run beside those, into the cache.
+/// Builds the images that the local node and the tests run in addition, into the cache folder.
 ///
 /// # Errors
-/// A build fails.
-pub async fn node(progress: &mut Progress, tools: &Tools) -> Result<Vec<Image>> {
+/// Fails if a build fails.
+pub async fn build_node_images(progress: &mut Progress, tools: &Tools) -> Result<Vec<Image>> {
     let words = ["--package=e2e", "--bin=pause", "--bin=probe"];
-    let binaries = progress.step("building the node's own programs", cargo_build(&words)).await?;
-    progress.step("packing the node's images", pack_node(tools, &binaries)).await
+    let binaries = progress.step("building the node's programs", cargo_build(&words)).await?;
+    progress.step("packing the node's images", pack_node_images(tools, &binaries)).await
 }
 
-async fn pack_own(binaries: &BTreeMap<String, PathBuf>) -> Result<Vec<Image>> {
+async fn pack_project_images(binaries: &BTreeMap<String, PathBuf>) -> Result<Vec<Image>> {
     let folder = paths::repository().join("dist");
     let mut images = Vec::new();
     for name in ["rathaus", "e-payment"] {
-        let image = pack(&folder, &ours(name, binaries)?).await?;
+        let image = pack(&folder, &project_content(name, binaries)?).await?;
         if image.size > MAX_SIZE {
-            bail!("the image {name} weighs {} bytes; {MAX_SIZE} is the most", image.size);
+            bail!("the image {name} has {} bytes; at most {MAX_SIZE} are allowed", image.size);
         }
         images.push(image);
     }
     Ok(images)
 }
 
-async fn pack_node(tools: &Tools, binaries: &BTreeMap<String, PathBuf>) -> Result<Vec<Image>> {
+async fn pack_node_images(tools: &Tools, binaries: &BTreeMap<String, PathBuf>) -> Result<Vec<Image>> {
     let folder = paths::cache()?.join("images");
-    let foreign = |name, source| -> Result<Content<'_>> {
+    let third_party = |name, source| -> Result<Content<'_>> {
         let binary = tools.path(name)?.to_path_buf();
         Ok(Content { name, version: tools.version(name)?, licence: "Apache-2.0", source, binary })
     };
     let contents = [
-        ours("pause", binaries)?,
-        ours("probe", binaries)?,
-        foreign("coredns", "https://github.com/coredns/coredns")?,
-        foreign("caddy", "https://github.com/caddyserver/caddy")?,
+        project_content("pause", binaries)?,
+        project_content("probe", binaries)?,
+        third_party("coredns", "https://github.com/coredns/coredns")?,
+        third_party("caddy", "https://github.com/caddyserver/caddy")?,
     ];
     let mut images = Vec::new();
     for content in &contents {
@@ -162,7 +165,7 @@ async fn pack_node(tools: &Tools, binaries: &BTreeMap<String, PathBuf>) -> Resul
     Ok(images)
 }
 
-fn ours<'a>(name: &'a str, binaries: &BTreeMap<String, PathBuf>) -> Result<Content<'a>> {
+fn project_content<'a>(name: &'a str, binaries: &BTreeMap<String, PathBuf>) -> Result<Content<'a>> {
     let binary = binaries.get(name).with_context(|| format!("cargo built no program {name}"))?;
     Ok(Content {
         name,
@@ -173,21 +176,23 @@ fn ours<'a>(name: &'a str, binaries: &BTreeMap<String, PathBuf>) -> Result<Conte
     })
 }
 
+/// Packs a binary, or returns the image of the last run if nothing has changed.
 async fn pack(folder: &Path, content: &Content<'_>) -> Result<Image> {
     fs::create_dir_all(folder)?;
     let archive = folder.join(format!("{}.tar", content.name));
-    let record = folder.join(format!("{}.json", content.name));
+    let record_file = folder.join(format!("{}.json", content.name));
     let stamp = stamp(content)?;
-    if let Some(made) = fs::read(&record).ok().and_then(|text| serde_json::from_slice::<Made>(&text).ok())
-        && made.stamp == stamp
-        && fs::metadata(&archive).is_ok_and(|file| file.len() == made.image.size)
+    if let Some(last) =
+        fs::read(&record_file).ok().and_then(|text| serde_json::from_slice::<PackRecord>(&text).ok())
+        && last.stamp == stamp
+        && fs::metadata(&archive).is_ok_and(|file| file.len() == last.image.size)
     {
-        return Ok(made.image);
+        return Ok(last.image);
     }
     let stripped = folder.join(format!("{}.stripped", content.name));
     let mut strip = Command::new("strip");
     strip.arg("--strip-all").arg("-o").arg(&stripped).arg(&content.binary);
-    command::output(&mut strip, LIMIT).await?;
+    command::output(&mut strip, PACK_LIMIT).await?;
     let binary = fs::read(&stripped)?;
     fs::remove_file(&stripped)?;
     let labels = BTreeMap::from([
@@ -204,12 +209,12 @@ async fn pack(folder: &Path, content: &Content<'_>) -> Result<Image> {
         size: packed.archive.len().try_into()?,
         archive,
     };
-    let made = Made { stamp, image };
-    fs::write(&record, serde_json::to_vec_pretty(&made)?)?;
-    Ok(made.image)
+    let record = PackRecord { stamp, image };
+    fs::write(&record_file, serde_json::to_vec_pretty(&record)?)?;
+    Ok(record.image)
 }
 
-/// Only a name under which an archive is imported: what runs is named by digest.
+/// The tag under which an archive is imported. Pods refer to images by digest.
 fn tag(name: &str) -> String {
     format!("{REPOSITORY}/{name}:{}", env!("CARGO_PKG_VERSION"))
 }
@@ -221,7 +226,7 @@ fn stamp(content: &Content<'_>) -> Result<String> {
     Ok(format!("{} {} {changed} {version} {licence} {source}", binary.display(), file.len()))
 }
 
-/// Programs by name.
+/// Builds programs of the workspace and returns their paths by name.
 async fn cargo_build(words: &[&str]) -> Result<BTreeMap<String, PathBuf>> {
     let mut cargo = command::cargo();
     cargo.current_dir(paths::repository());

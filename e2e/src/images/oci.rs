@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! One binary as an OCI image layout in a tar archive. Pure: the same input gives the same bytes.
+//! Packs one binary as an OCI image layout (image-spec 1.1) in a tar archive. The same input gives the same
+//! bytes.
 
 use std::{collections::BTreeMap, io::Write};
 
@@ -10,41 +11,41 @@ use flate2::{Compression, GzBuilder};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
+const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
+const LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
-/// Nobody in particular, as distroless images have it.
+/// The unprivileged user that distroless images run as.
 const USER: &str = "65532";
 
 /// A packed image.
-pub struct Packed {
-    /// Of the manifest, with `sha256:`.
+pub struct PackedImage {
+    /// The digest of the manifest, with `sha256:`.
     pub digest: String,
-    /// The whole archive.
+    /// The content of the archive.
     pub archive: Vec<u8>,
 }
 
 /// Packs `binary` as `/name`, which is also the entry point.
-pub fn pack(name: &str, tag: &str, binary: &[u8], labels: &BTreeMap<&str, &str>) -> Result<Packed> {
-    let files = tar_of(&[(name.to_owned(), binary, 0o755)])?;
-    let layer = gzip(&files)?;
+pub fn pack(name: &str, tag: &str, binary: &[u8], labels: &BTreeMap<&str, &str>) -> Result<PackedImage> {
+    let file_system = tar_archive(&[(name.to_owned(), binary, 0o755)])?;
+    let layer = gzip(&file_system)?;
     let config = json!({
         "architecture": "amd64",
         "os": "linux",
         "config": {"Entrypoint": [format!("/{name}")], "User": USER, "Labels": labels},
-        "rootfs": {"type": "layers", "diff_ids": [digest(&files)]},
+        "rootfs": {"type": "layers", "diff_ids": [digest(&file_system)]},
     })
     .to_string();
     let manifest = json!({
         "schemaVersion": 2,
-        "mediaType": MANIFEST,
-        "config": descriptor(CONFIG, config.as_bytes()),
-        "layers": [descriptor(LAYER, &layer)],
+        "mediaType": MANIFEST_TYPE,
+        "config": descriptor(CONFIG_TYPE, config.as_bytes()),
+        "layers": [descriptor(LAYER_TYPE, &layer)],
         "annotations": labels,
     })
     .to_string();
-    let mut entry = descriptor(MANIFEST, manifest.as_bytes());
+    let mut entry = descriptor(MANIFEST_TYPE, manifest.as_bytes());
     entry["annotations"] = json!({"io.containerd.image.name": tag, "org.opencontainers.image.ref.name": tag});
     let index = json!({
         "schemaVersion": 2,
@@ -52,34 +53,34 @@ pub fn pack(name: &str, tag: &str, binary: &[u8], labels: &BTreeMap<&str, &str>)
         "manifests": [entry],
     })
     .to_string();
-    let archive = tar_of(&[
+    let archive = tar_archive(&[
         ("oci-layout".to_owned(), br#"{"imageLayoutVersion":"1.0.0"}"#, 0o644),
         ("index.json".to_owned(), index.as_bytes(), 0o644),
-        (blob(manifest.as_bytes()), manifest.as_bytes(), 0o644),
-        (blob(config.as_bytes()), config.as_bytes(), 0o644),
-        (blob(&layer), &layer, 0o644),
+        (blob_path(manifest.as_bytes()), manifest.as_bytes(), 0o644),
+        (blob_path(config.as_bytes()), config.as_bytes(), 0o644),
+        (blob_path(&layer), &layer, 0o644),
     ])?;
-    Ok(Packed { digest: digest(manifest.as_bytes()), archive })
+    Ok(PackedImage { digest: digest(manifest.as_bytes()), archive })
 }
 
 fn descriptor(media_type: &str, content: &[u8]) -> Value {
     json!({"mediaType": media_type, "digest": digest(content), "size": content.len()})
 }
 
-fn blob(content: &[u8]) -> String {
-    format!("blobs/sha256/{}", hex(content))
+fn blob_path(content: &[u8]) -> String {
+    format!("blobs/sha256/{}", sha256_hex(content))
 }
 
 fn digest(content: &[u8]) -> String {
-    format!("sha256:{}", hex(content))
+    format!("sha256:{}", sha256_hex(content))
 }
 
-fn hex(content: &[u8]) -> String {
+fn sha256_hex(content: &[u8]) -> String {
     Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// No time of day, no user and no name of the machine's gets in.
-fn tar_of(files: &[(String, &[u8], u32)]) -> Result<Vec<u8>> {
+/// Times and owners are zero, so that the archive does not depend on when and where it is made.
+fn tar_archive(files: &[(String, &[u8], u32)]) -> Result<Vec<u8>> {
     let mut tar = tar::Builder::new(Vec::new());
     for (path, content, mode) in files {
         let mut header = tar::Header::new_ustar();
@@ -103,7 +104,7 @@ mod tests {
 
     use super::*;
 
-    fn packed() -> Packed {
+    fn packed() -> PackedImage {
         let labels = BTreeMap::from([("org.opencontainers.image.version", "1.2.3")]);
         pack("tool", "registry.example/tool:1", b"binary", &labels).unwrap()
     }
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_named_by_digest_is_there_and_fits_it() {
+    fn every_blob_has_the_digest_and_size_of_its_descriptor() {
         let packed = packed();
         let files = files(&packed.archive);
         let index: Value = serde_json::from_slice(&files["index.json"]).unwrap();

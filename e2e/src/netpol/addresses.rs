@@ -1,11 +1,11 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Which pod has which address, as the CNI plugins have given them out.
+//! The addresses of pods, from the results of the CNI plugins.
 //!
-//! A pod's status tells its address about a second after its first container has started. Until then
-//! its packets would be dropped, and a resolver waits five seconds before it asks again. The plugins'
-//! results are there before the container is.
+//! The status of a pod has its address only about a second after its first container has started. Until then
+//! the pod's packets would be dropped, and a resolver waits five seconds before it retries. The results of
+//! the plugins are written before the container starts.
 
 use std::{collections::BTreeMap, fs, mem::MaybeUninit, net::Ipv4Addr, path::Path, thread};
 
@@ -15,88 +15,89 @@ use rustix::fs::inotify;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
-use crate::node::CNI_NETWORK;
+use crate::network::CNI_NETWORK;
 
-/// libcni's own folder, which has no setting.
-const RESULTS: &str = "/var/lib/cni/results";
+/// The folder in which libcni keeps results. It cannot be configured.
+const RESULTS_FOLDER: &str = "/var/lib/cni/results";
 
-/// The part of a kept result that counts here.
+/// The needed part of a result that libcni keeps.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Kept {
+struct CachedResult {
     network_name: String,
     #[serde(default)]
     cni_args: Vec<(String, String)>,
-    result: Outcome,
+    result: PluginResult,
 }
 
 #[derive(Deserialize)]
-struct Outcome {
+struct PluginResult {
     #[serde(default)]
     ips: Vec<Address>,
 }
 
 #[derive(Deserialize)]
 struct Address {
-    /// With the length of its prefix.
+    /// The address with its prefix length, such as `10.88.0.3/16`.
     address: String,
 }
 
-/// Addresses by the pods' UIDs.
-pub fn read() -> BTreeMap<String, Ipv4Addr> {
-    let Ok(entries) = fs::read_dir(RESULTS) else { return BTreeMap::new() };
+/// Reads the addresses of all pods, by the UIDs of the pods.
+pub fn read_all() -> BTreeMap<String, Ipv4Addr> {
+    let Ok(entries) = fs::read_dir(RESULTS_FOLDER) else { return BTreeMap::new() };
     let texts = entries.filter_map(|entry| fs::read_to_string(entry.ok()?.path()).ok());
-    texts.filter_map(|text| of_pod(&text)).collect()
+    texts.filter_map(|text| parse_result(&text)).collect()
 }
 
-/// A file that is being written is not read; its end is a change of its own.
-fn of_pod(text: &str) -> Option<(String, Ipv4Addr)> {
-    let kept: Kept = serde_json::from_str(text).ok()?;
-    if kept.network_name != CNI_NETWORK {
+/// Returns UID and address of the pod in a result. `None` for other networks, and for a file that is still
+/// being written: its completion is a separate change.
+fn parse_result(text: &str) -> Option<(String, Ipv4Addr)> {
+    let cached: CachedResult = serde_json::from_str(text).ok()?;
+    if cached.network_name != CNI_NETWORK {
         return None;
     }
-    let (_, uid) = kept.cni_args.into_iter().find(|(name, _)| name == "K8S_POD_UID")?;
-    let (address, _) = kept.result.ips.first()?.address.split_once('/')?;
+    let (_, uid) = cached.cni_args.into_iter().find(|(name, _)| name == "K8S_POD_UID")?;
+    let (address, _) = cached.result.ips.first()?.address.split_once('/')?;
     Some((uid, address.parse().ok()?))
 }
 
-/// Yields whenever results have been written or removed.
+/// Returns a stream that yields whenever results have been written or removed.
 ///
 /// # Errors
-/// The kernel refuses to watch the folder.
+/// Fails if the kernel refuses to watch the folder.
 pub fn changes() -> Result<impl Stream<Item = ()> + Send> {
-    fs::create_dir_all(RESULTS)?;
+    fs::create_dir_all(RESULTS_FOLDER)?;
     let watch = inotify::init(inotify::CreateFlags::CLOEXEC)?;
     let events =
         inotify::WatchFlags::CLOSE_WRITE | inotify::WatchFlags::DELETE | inotify::WatchFlags::MOVED_TO;
-    inotify::add_watch(&watch, Path::new(RESULTS), events).context(RESULTS)?;
-    // One place is enough: who takes a change reads all results.
-    let (tell, changed) = mpsc::channel(1);
+    inotify::add_watch(&watch, Path::new(RESULTS_FOLDER), events).context(RESULTS_FOLDER)?;
+    // One pending change is enough, since the receiver reads all results.
+    let (sender, receiver) = mpsc::channel(1);
     thread::spawn(move || {
         let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
-        while rustix::io::read(&watch, &mut buffer).is_ok() && !tell.is_closed() {
-            let _ = tell.try_send(());
+        while rustix::io::read(&watch, &mut buffer).is_ok() && !sender.is_closed() {
+            let _ = sender.try_send(());
         }
     });
-    Ok(stream::unfold(changed, |mut changed| async { Some((changed.recv().await?, changed)) }))
+    Ok(stream::unfold(receiver, |mut receiver| async { Some((receiver.recv().await?, receiver)) }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const KEPT: &str = r#"{"kind":"cniCacheV1","networkName":"rathaus",
+    const RESULT: &str = r#"{"kind":"cniCacheV1","networkName":"rathaus",
         "cniArgs":[["IgnoreUnknown","1"],["K8S_POD_UID","u1"]],
         "result":{"cniVersion":"1.0.0","ips":[{"address":"10.88.0.3/16","interface":2}]}}"#;
 
     #[test]
     fn a_result_names_its_pod() {
-        assert_eq!(of_pod(KEPT), Some(("u1".to_owned(), Ipv4Addr::new(10, 88, 0, 3))));
+        assert_eq!(parse_result(RESULT), Some(("u1".to_owned(), Ipv4Addr::new(10, 88, 0, 3))));
     }
 
     #[test]
     fn other_networks_and_half_written_files_are_left_out() {
-        assert_eq!(of_pod(&KEPT.replace("rathaus", "cni-loopback")), None);
-        assert_eq!(of_pod(&KEPT[..80]), None);
+        assert_eq!(parse_result(&RESULT.replace("rathaus", "cni-loopback")), None);
+        assert_eq!(parse_result(&RESULT[..80]), None);
     }
 }

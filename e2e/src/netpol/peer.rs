@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Pods as network policies see them.
+//! Pods and peers as network policies see them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,66 +26,68 @@ type Labels = BTreeMap<String, String>;
 
 /// A pod that has an address on the bridge.
 #[derive(Debug, Clone)]
-pub struct Member {
-    /// Its address.
+pub struct BridgePod {
+    /// Its IPv4 address.
     pub address: Ipv4Addr,
     /// Its namespace.
     pub namespace: String,
     labels: Labels,
     namespace_labels: Labels,
-    /// Name, protocol, number.
+    /// Named container ports: name, protocol and number.
     ports: Vec<(String, String, u16)>,
 }
 
-/// Whom a rule speaks of.
+/// The other side of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Peers {
-    /// Everyone, inside and outside the cluster.
+    /// Every address inside and outside the cluster.
     Anyone,
-    /// Pods.
+    /// The pods with these addresses.
     Pods(BTreeSet<Ipv4Addr>),
-    /// A range of addresses without some of its parts.
+    /// A range of addresses except some parts of it.
     Block(Ipv4Net, Vec<Ipv4Net>),
 }
 
-impl Member {
-    /// Whether a selector chooses it by its labels.
-    pub fn has(&self, selector: Option<&LabelSelector>) -> bool {
-        matches(selector, &self.labels)
+impl BridgePod {
+    /// Returns whether a selector selects the pod by its labels.
+    pub fn is_selected_by(&self, selector: Option<&LabelSelector>) -> bool {
+        selector_matches(selector, &self.labels)
     }
 
-    /// The number of its container port of that name and protocol.
-    pub fn port(&self, name: &str, protocol: &str) -> Option<u16> {
-        let found = self.ports.iter().find(|(own, spoken, _)| own == name && spoken == protocol);
+    /// Returns the number of its container port with that name and protocol.
+    pub fn port_number(&self, name: &str, protocol: &str) -> Option<u16> {
+        let found = self.ports.iter().find(|(port, own, _)| port == name && own == protocol);
         found.map(|&(_, _, number)| number)
     }
 }
 
-/// The pods that have an address of their own.
-pub fn members(
+/// Returns the pods that have an address on the bridge, sorted by address. Pods in the host's network have
+/// none.
+pub fn bridge_pods(
     pods: &[Arc<Pod>],
     namespaces: &[Arc<Namespace>],
     addresses: &BTreeMap<String, Ipv4Addr>,
-) -> Vec<Member> {
+) -> Vec<BridgePod> {
     let labels: BTreeMap<String, &Labels> =
         namespaces.iter().map(|namespace| (namespace.name_any(), namespace.labels())).collect();
-    let mut members: Vec<Member> = pods.iter().filter_map(|pod| member(pod, &labels, addresses)).collect();
-    // An address belongs to one pod; the order must not depend on chance.
-    members.sort_by_key(|member| member.address);
-    members.dedup_by_key(|member| member.address);
-    members
+    let mut found: Vec<BridgePod> =
+        pods.iter().filter_map(|pod| bridge_pod(pod, &labels, addresses)).collect();
+    // An address belongs to one pod, and the order must be the same in every run.
+    found.sort_by_key(|pod| pod.address);
+    found.dedup_by_key(|pod| pod.address);
+    found
 }
 
-fn member(
+fn bridge_pod(
     pod: &Pod,
     namespaces: &BTreeMap<String, &Labels>,
     addresses: &BTreeMap<String, Ipv4Addr>,
-) -> Option<Member> {
+) -> Option<BridgePod> {
     let spec = pod.spec.as_ref()?;
     let namespace = pod.namespace()?;
     let containers = spec.containers.iter().chain(spec.init_containers.iter().flatten());
     let ports = containers.flat_map(|container| container.ports.iter().flatten());
-    Some(Member {
+    Some(BridgePod {
         address: *addresses.get(pod.metadata.uid.as_ref()?)?,
         labels: pod.labels().clone(),
         namespace_labels: namespaces.get(&namespace).map(|&labels| labels.clone()).unwrap_or_default(),
@@ -99,24 +101,25 @@ fn member(
     })
 }
 
-/// What one entry of `from` or `to`, in a policy of `namespace`, stands for. Nothing for an IPv6
-/// block: pods have no such address.
-pub fn peers(peer: &NetworkPolicyPeer, namespace: &str, world: &[Member]) -> Option<Peers> {
+/// Resolves one entry of `from` or `to` in a policy of `namespace`. `None` for an IPv6 block, since pods have
+/// no such address.
+pub fn resolve_peer(peer: &NetworkPolicyPeer, namespace: &str, pods: &[BridgePod]) -> Option<Peers> {
     if let Some(block) = &peer.ip_block {
         let parts = block.except.iter().flatten().filter_map(|part| part.parse().ok());
         return Some(Peers::Block(block.cidr.parse().ok()?, parts.collect()));
     }
-    let in_namespace = |member: &&Member| match &peer.namespace_selector {
-        Some(selector) => matches(Some(selector), &member.namespace_labels),
-        None => member.namespace == namespace,
+    let in_namespace = |pod: &&BridgePod| match &peer.namespace_selector {
+        Some(selector) => selector_matches(Some(selector), &pod.namespace_labels),
+        None => pod.namespace == namespace,
     };
-    let chosen = world.iter().filter(in_namespace).filter(|pod| pod.has(peer.pod_selector.as_ref()));
+    let chosen =
+        pods.iter().filter(in_namespace).filter(|pod| pod.is_selected_by(peer.pod_selector.as_ref()));
     Some(Peers::Pods(chosen.map(|pod| pod.address).collect()))
 }
 
-/// An absent selector chooses everything, as an empty one does. One that cannot be read chooses
-/// nothing: the API server lets none through.
-fn matches(selector: Option<&LabelSelector>, labels: &Labels) -> bool {
+/// An absent selector selects everything, as an empty one does. An invalid one selects nothing; the API
+/// server accepts none.
+fn selector_matches(selector: Option<&LabelSelector>, labels: &Labels) -> bool {
     selector.is_none_or(|selector| {
         Selector::try_from(selector.clone()).is_ok_and(|selector| selector.matches(labels))
     })

@@ -1,11 +1,11 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Cluster state → the text of one nftables rule set. Pure.
+//! Renders the state of the cluster as the text of one nftables rule set, without side effects.
 //!
-//! The rules see addresses after kube-proxy's translation, since the hooks `forward` and `input` come
-//! behind it; that is what NetworkPolicy asks for. What the node itself sends passes the hook `output`
-//! and is never filtered, so that probes always reach a pod.
+//! The rules see addresses after their translation by kube-proxy, since the hooks `forward` and `input` come
+//! later; NetworkPolicy demands that. Packets that the node itself sends pass the hook `output` and are never
+//! filtered, so that the kubelet's probes always reach a pod.
 
 use std::{collections::BTreeSet, fmt::Write, net::Ipv4Addr, sync::Arc};
 
@@ -15,15 +15,15 @@ use k8s_openapi::{
 };
 use kube::ResourceExt;
 
-use super::peer::{Member, Peers, peers};
+use super::peer::{BridgePod, Peers, resolve_peer};
 
-/// Where pods live.
+/// The network of the pods.
 pub struct Network<'a> {
-    /// The interface that all of them are on.
+    /// The bridge interface that all pods are connected to.
     pub bridge: &'a str,
-    /// Their addresses.
-    pub pods: &'a str,
-    /// The node's own address among those.
+    /// The range of their addresses.
+    pub pod_range: &'a str,
+    /// The address of the node in that range.
     pub host: &'a str,
 }
 
@@ -41,23 +41,24 @@ impl Direction {
         }
     }
 
-    /// The address of the pod that a policy holds for.
-    fn own(self) -> &'static str {
+    /// The packet's field with the address of the pod that a policy isolates.
+    fn pod_field(self) -> &'static str {
         match self {
             Self::Ingress => "daddr",
             Self::Egress => "saddr",
         }
     }
 
-    /// The address of the other side.
-    fn other(self) -> &'static str {
+    /// The packet's field with the address of the other side.
+    fn peer_field(self) -> &'static str {
         match self {
             Self::Ingress => "saddr",
             Self::Egress => "daddr",
         }
     }
 
-    fn chain(self, address: Ipv4Addr) -> String {
+    /// The name of the chain with the rules for one pod.
+    fn chain_name(self, address: Ipv4Addr) -> String {
         let prefix = match self {
             Self::Ingress => "to",
             Self::Egress => "from",
@@ -66,14 +67,14 @@ impl Direction {
     }
 }
 
-/// The whole rule set. Loading it replaces an earlier one in one step.
+/// Returns the complete rule set. Loading it replaces an earlier one atomically.
 ///
-/// A pod that is not known yet can neither send nor receive: it would otherwise be open for the
-/// moment between its start and its appearance here.
-pub fn render(network: &Network<'_>, world: &[Member], policies: &[Arc<NetworkPolicy>]) -> String {
-    let Network { bridge, pods, host } = network;
+/// A pod that is not among `pods` yet can neither send nor receive. Otherwise it would be open from its start
+/// until it is among them.
+pub fn render(network: &Network<'_>, pods: &[BridgePod], policies: &[Arc<NetworkPolicy>]) -> String {
+    let Network { bridge, pod_range, host } = network;
     let chains = [Direction::Egress, Direction::Ingress]
-        .map(|direction| direction_chains(direction, host, world, policies))
+        .map(|direction| render_chains(direction, host, pods, policies))
         .concat();
     format!(
         "add table ip rathaus
@@ -82,51 +83,51 @@ table ip rathaus {{
   chain forward {{
     type filter hook forward priority filter; policy accept;
     ct state established,related accept
-    ip saddr {pods} jump egress
-    ip daddr {pods} jump ingress
+    ip saddr {pod_range} jump egress
+    ip daddr {pod_range} jump ingress
   }}
   chain input {{
     type filter hook input priority filter; policy accept;
     iifname != \"{bridge}\" accept
     ct state established,related accept
-    ip saddr {pods} jump egress
+    ip saddr {pod_range} jump egress
   }}
 {chains}}}
 "
     )
 }
 
-fn direction_chains(
+fn render_chains(
     direction: Direction,
     host: &str,
-    world: &[Member],
+    pods: &[BridgePod],
     policies: &[Arc<NetworkPolicy>],
 ) -> String {
     let mut chains = String::new();
     let mut verdicts = Vec::new();
-    for member in world {
-        let address = member.address;
-        let holding = holding(direction, member, policies);
-        if holding.is_empty() {
+    for pod in pods {
+        let address = pod.address;
+        let isolating = isolating_policies(direction, pod, policies);
+        if isolating.is_empty() {
             verdicts.push(format!("{address} : return"));
             continue;
         }
-        let chain = direction.chain(address);
+        let chain = direction.chain_name(address);
         verdicts.push(format!("{address} : goto {chain}"));
-        // A pod always reaches itself, also by way of a Service.
-        let itself = format!("ip {} {address} return", direction.other());
-        let allowed = holding.iter().flat_map(|policy| allowed(direction, member, policy, world));
+        // A pod always reaches itself, also through a Service.
+        let itself = format!("ip {} {address} return", direction.peer_field());
+        let allowed = isolating.iter().flat_map(|policy| policy_rules(direction, pod, policy, pods));
         let rules: Vec<String> = std::iter::once(itself).chain(unique(allowed)).collect();
         let _ = write!(chains, "  chain {chain} {{\n    {}\n    counter drop\n  }}\n", rules.join("\n    "));
     }
     let map = match verdicts.as_slice() {
         [] => String::new(),
-        known => format!("    ip {} vmap {{ {} }}\n", direction.own(), known.join(", ")),
+        known => format!("    ip {} vmap {{ {} }}\n", direction.pod_field(), known.join(", ")),
     };
     format!(
         "{chains}  chain {} {{\n    ip {} {host} return\n{map}    counter drop\n  }}\n",
         direction.policy_type().to_lowercase(),
-        direction.own(),
+        direction.pod_field(),
     )
 }
 
@@ -135,36 +136,42 @@ fn unique(rules: impl Iterator<Item = String>) -> Vec<String> {
     rules.filter(|rule| seen.insert(rule.clone())).collect()
 }
 
-/// The policies that isolate a pod in this direction.
-fn holding<'a>(
+/// The policies that isolate a pod in this direction, sorted by name.
+fn isolating_policies<'a>(
     direction: Direction,
-    member: &Member,
+    pod: &BridgePod,
     policies: &'a [Arc<NetworkPolicy>],
 ) -> Vec<&'a NetworkPolicy> {
-    let mut holding: Vec<&NetworkPolicy> = policies
+    let mut isolating: Vec<&NetworkPolicy> = policies
         .iter()
         .map(AsRef::as_ref)
-        .filter(|policy| policy.namespace().as_deref() == Some(&member.namespace))
+        .filter(|policy| policy.namespace().as_deref() == Some(&pod.namespace))
         .filter(|policy| {
-            policy
-                .spec
-                .as_ref()
-                .is_some_and(|spec| speaks_of(spec, direction) && member.has(spec.pod_selector.as_ref()))
+            policy.spec.as_ref().is_some_and(|spec| {
+                applies_to(spec, direction) && pod.is_selected_by(spec.pod_selector.as_ref())
+            })
         })
         .collect();
-    holding.sort_by_key(|policy| policy.name_any());
-    holding
+    isolating.sort_by_key(|policy| policy.name_any());
+    isolating
 }
 
-/// Without types, a policy is for ingress, and for egress if it has such rules.
-fn speaks_of(spec: &NetworkPolicySpec, direction: Direction) -> bool {
+/// Whether a policy applies to a direction. Without `policyTypes` it applies to ingress, and to egress only
+/// if it has egress rules.
+fn applies_to(spec: &NetworkPolicySpec, direction: Direction) -> bool {
     match spec.policy_types.as_deref() {
         Some(types) if !types.is_empty() => types.iter().any(|own| own == direction.policy_type()),
         _ => direction == Direction::Ingress || spec.egress.as_ref().is_some_and(|rules| !rules.is_empty()),
     }
 }
 
-fn allowed(direction: Direction, member: &Member, policy: &NetworkPolicy, world: &[Member]) -> Vec<String> {
+/// The nftables rules of one policy for a pod.
+fn policy_rules(
+    direction: Direction,
+    pod: &BridgePod,
+    policy: &NetworkPolicy,
+    pods: &[BridgePod],
+) -> Vec<String> {
     let Some(spec) = &policy.spec else { return Vec::new() };
     type Rule<'a> = (&'a Option<Vec<NetworkPolicyPeer>>, &'a Option<Vec<NetworkPolicyPort>>);
     let rules: Vec<Rule<'_>> = match direction {
@@ -173,15 +180,17 @@ fn allowed(direction: Direction, member: &Member, policy: &NetworkPolicy, world:
     };
     rules
         .into_iter()
-        .flat_map(|(others, ports)| {
-            let others = match others.as_deref() {
+        .flat_map(|(peers, ports)| {
+            let peers = match peers.as_deref() {
                 None | Some([]) => vec![Peers::Anyone],
-                Some(some) => some.iter().filter_map(|peer| peers(peer, &member.namespace, world)).collect(),
-            };
-            others.into_iter().flat_map(move |peers| match ports.as_deref() {
-                None | Some([]) => vec![matching(direction, &peers, "")],
                 Some(some) => {
-                    some.iter().flat_map(|port| with_port(direction, member, &peers, port, world)).collect()
+                    some.iter().filter_map(|peer| resolve_peer(peer, &pod.namespace, pods)).collect()
+                }
+            };
+            peers.into_iter().flat_map(move |peers| match ports.as_deref() {
+                None | Some([]) => vec![allow_rule(direction, &peers, "")],
+                Some(some) => {
+                    some.iter().flat_map(|port| port_rules(direction, pod, &peers, port, pods)).collect()
                 }
             })
         })
@@ -189,44 +198,44 @@ fn allowed(direction: Direction, member: &Member, policy: &NetworkPolicy, world:
         .collect()
 }
 
-/// One rule; for a port's name in egress, one for each number that the name stands for among the
-/// peers.
-fn with_port(
+/// The rules for one port of a policy. That is one rule, except for a named port in egress: the name may
+/// stand for different numbers in different peers.
+fn port_rules(
     direction: Direction,
-    member: &Member,
+    pod: &BridgePod,
     peers: &Peers,
     port: &NetworkPolicyPort,
-    world: &[Member],
+    pods: &[BridgePod],
 ) -> Vec<String> {
     let name = port.protocol.as_deref().unwrap_or("TCP");
     let protocol = name.to_lowercase();
     match (&port.port, port.end_port) {
-        (None, _) => vec![matching(direction, peers, &format!("meta l4proto {protocol} "))],
+        (None, _) => vec![allow_rule(direction, peers, &format!("meta l4proto {protocol} "))],
         (Some(IntOrString::Int(first)), Some(last)) => {
-            vec![matching(direction, peers, &format!("{protocol} dport {first}-{last} "))]
+            vec![allow_rule(direction, peers, &format!("{protocol} dport {first}-{last} "))]
         }
         (Some(IntOrString::Int(number)), None) => {
-            vec![matching(direction, peers, &format!("{protocol} dport {number} "))]
+            vec![allow_rule(direction, peers, &format!("{protocol} dport {number} "))]
         }
-        (Some(IntOrString::String(wanted)), _) if direction == Direction::Ingress => member
-            .port(wanted, name)
-            .map(|number| matching(direction, peers, &format!("{protocol} dport {number} ")))
+        (Some(IntOrString::String(wanted)), _) if direction == Direction::Ingress => pod
+            .port_number(wanted, name)
+            .map(|number| allow_rule(direction, peers, &format!("{protocol} dport {number} ")))
             .into_iter()
             .collect(),
         (Some(IntOrString::String(wanted)), _) => {
-            let servers = world.iter().filter(|server| among(server.address, peers));
+            let servers = pods.iter().filter(|server| includes(peers, server.address));
             servers
                 .filter_map(|server| {
-                    let number = server.port(wanted, name)?;
+                    let number = server.port_number(wanted, name)?;
                     let only = Peers::Pods(BTreeSet::from([server.address]));
-                    Some(matching(direction, &only, &format!("{protocol} dport {number} ")))
+                    Some(allow_rule(direction, &only, &format!("{protocol} dport {number} ")))
                 })
                 .collect()
         }
     }
 }
 
-fn among(address: Ipv4Addr, peers: &Peers) -> bool {
+fn includes(peers: &Peers, address: Ipv4Addr) -> bool {
     match peers {
         Peers::Anyone => true,
         Peers::Pods(pods) => pods.contains(&address),
@@ -236,22 +245,23 @@ fn among(address: Ipv4Addr, peers: &Peers) -> bool {
     }
 }
 
-/// Empty if the peers are nobody.
-fn matching(direction: Direction, peers: &Peers, port: &str) -> String {
-    let side = direction.other();
-    let whom = match peers {
+/// The rule that allows these peers. `port` is a match of the port with a blank at its end, or empty. Returns
+/// an empty text if there are no peers.
+fn allow_rule(direction: Direction, peers: &Peers, port: &str) -> String {
+    let field = direction.peer_field();
+    let peer_match = match peers {
         Peers::Anyone => String::new(),
         Peers::Pods(pods) if pods.is_empty() => return String::new(),
         Peers::Pods(pods) => {
             let pods: Vec<String> = pods.iter().map(ToString::to_string).collect();
-            format!("ip {side} {{ {} }} ", pods.join(", "))
+            format!("ip {field} {{ {} }} ", pods.join(", "))
         }
         Peers::Block(block, except) => {
-            let without: String = except.iter().map(|part| format!("ip {side} != {part} ")).collect();
-            format!("ip {side} {block} {without}")
+            let without: String = except.iter().map(|part| format!("ip {field} != {part} ")).collect();
+            format!("ip {field} {block} {without}")
         }
     };
-    format!("{whom}{port}return")
+    format!("{peer_match}{port}return")
 }
 
 #[cfg(test)]

@@ -7,11 +7,11 @@ use k8s_openapi::api::core::v1::{Namespace, Pod};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::netpol::peer::members;
+use crate::netpol::peer::bridge_pods;
 
-const NETWORK: Network<'_> = Network { bridge: "b0", pods: "10.88.0.0/16", host: "10.88.0.1" };
+const NETWORK: Network<'_> = Network { bridge: "b0", pod_range: "10.88.0.0/16", host: "10.88.0.1" };
 
-/// Its address is also its UID.
+/// A pod whose address is also its UID.
 fn pod(name: &str, namespace: &str, address: &str) -> Arc<Pod> {
     let pod = json!({
         "metadata": {"name": name, "namespace": namespace, "uid": address, "labels": {"app": name}},
@@ -23,14 +23,14 @@ fn pod(name: &str, namespace: &str, address: &str) -> Arc<Pod> {
     Arc::new(serde_json::from_value(pod).unwrap())
 }
 
-fn world(pods: &[Arc<Pod>]) -> Vec<Member> {
+fn on_bridge(pods: &[Arc<Pod>]) -> Vec<BridgePod> {
     let namespace = |name: &str| -> Arc<Namespace> {
         let json = json!({"metadata": {"name": name, "labels": {"town": name}}});
         Arc::new(serde_json::from_value(json).unwrap())
     };
     let uids = pods.iter().map(|pod| pod.metadata.uid.clone().unwrap());
     let addresses = uids.map(|uid| (uid.clone(), uid.parse().unwrap())).collect();
-    members(pods, &[namespace("ahaus"), namespace("borken")], &addresses)
+    bridge_pods(pods, &[namespace("ahaus"), namespace("borken")], &addresses)
 }
 
 fn policy(namespace: &str, spec: Value) -> Arc<NetworkPolicy> {
@@ -38,27 +38,27 @@ fn policy(namespace: &str, spec: Value) -> Arc<NetworkPolicy> {
     Arc::new(serde_json::from_value(json).unwrap())
 }
 
-/// The rules of one chain, without those that every chain has.
+/// The rules of one chain, without the first and the last one, which every chain has.
 fn chain(rules: &str, name: &str) -> Option<Vec<String>> {
     let (_, rest) = rules.split_once(&format!("chain {name} {{\n"))?;
     let (body, _) = rest.split_once("  }\n")?;
     let lines: Vec<String> = body.lines().map(|line| line.trim().to_owned()).collect();
-    assert_eq!(lines.last().unwrap(), "counter drop", "a policy's chain ends closed");
+    assert_eq!(lines.last().unwrap(), "counter drop", "the chain of a policy must drop the rest");
     Some(lines[1..lines.len() - 1].to_vec())
 }
 
 fn rendered(spec: Value) -> String {
-    let world = world(&[
+    let pods = on_bridge(&[
         pod("web", "ahaus", "10.88.0.2"),
         pod("db", "ahaus", "10.88.0.3"),
         pod("web", "borken", "10.88.0.4"),
     ]);
-    render(&NETWORK, &world, &[policy("ahaus", spec)])
+    render(&NETWORK, &pods, &[policy("ahaus", spec)])
 }
 
 #[test]
 fn without_policies_known_pods_are_open_and_unknown_ones_closed() {
-    let rules = render(&NETWORK, &world(&[pod("web", "ahaus", "10.88.0.2")]), &[]);
+    let rules = render(&NETWORK, &on_bridge(&[pod("web", "ahaus", "10.88.0.2")]), &[]);
     assert_eq!(chain(&rules, "ingress").unwrap(), ["ip daddr vmap { 10.88.0.2 : return }"]);
     assert_eq!(chain(&rules, "egress").unwrap(), ["ip saddr vmap { 10.88.0.2 : return }"]);
 }
@@ -109,8 +109,8 @@ fn namespace_and_pod_selector_together_narrow() {
         from(json!({"namespaceSelector": {}})),
         ["ip saddr { 10.88.0.2, 10.88.0.3, 10.88.0.4 } return"]
     );
-    let nobody = json!({"namespaceSelector": borken, "podSelector": {"matchLabels": {"app": "db"}}});
-    assert!(from(nobody).is_empty(), "peers that are nobody must not become everyone");
+    let no_peers = json!({"namespaceSelector": borken, "podSelector": {"matchLabels": {"app": "db"}}});
+    assert!(from(no_peers).is_empty(), "no peers must not become every peer");
 }
 
 #[test]
@@ -161,14 +161,14 @@ fn a_port_name_in_egress_is_the_destinations_own() {
 }
 
 #[test]
-fn a_pod_without_an_address_of_its_own_is_no_member() {
-    assert!(members(&[pod("h", "ahaus", "10.88.0.9")], &[], &BTreeMap::new()).is_empty());
+fn a_pod_without_an_address_is_not_on_the_bridge() {
+    assert!(bridge_pods(&[pod("h", "ahaus", "10.88.0.9")], &[], &BTreeMap::new()).is_empty());
 }
 
 #[test]
 fn the_order_of_input_does_not_matter() {
     let pods = [pod("a", "ahaus", "10.88.0.2"), pod("b", "ahaus", "10.88.0.3")];
-    let mut turned = pods.clone();
-    turned.reverse();
-    assert_eq!(render(&NETWORK, &world(&pods), &[]), render(&NETWORK, &world(&turned), &[]));
+    let mut reversed = pods.clone();
+    reversed.reverse();
+    assert_eq!(render(&NETWORK, &on_bridge(&pods), &[]), render(&NETWORK, &on_bridge(&reversed), &[]));
 }

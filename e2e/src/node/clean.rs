@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Ends a node, or what a crash has left of one, from what the machine shows rather than from memory.
+//! Removes a node, or what a crash has left of one. It searches the machine for processes, mounts and files,
+//! and does not rely on records of what was started.
 
 use std::{
     fs, io,
@@ -17,12 +18,17 @@ use rustix::{
 };
 use tokio::{process::Command, time::sleep};
 
-use super::{BRIDGE, CNI_NETWORK};
-use crate::{command, netpol, paths::STATE, process};
+use crate::{
+    command, netpol,
+    network::{BRIDGE, CNI_NETWORK},
+    paths::STATE,
+    process,
+};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long killed processes may take to disappear.
+const KILL_LIMIT: Duration = Duration::from_secs(30);
 
-/// Those that react to others ending come first.
+/// The daemons in the order in which they are stopped: those that react to the exit of others come first.
 const DAEMONS: &[&str] = &[
     "agent",
     "kubelet",
@@ -35,17 +41,17 @@ const DAEMONS: &[&str] = &[
     "postgres",
 ];
 
-/// Programs of the node beside those: they may live on without their parent.
-const ORPHANS: &[&str] = &["containerd-shim-runc-v2", "runc", "xtask"];
+/// Other programs of the node, which may survive the daemon that has started them.
+const CHILD_PROGRAMS: &[&str] = &["containerd-shim-runc-v2", "runc", "xtask"];
 
-/// Makes the groups of processes that belong to pods.
-const CGROUPS: &[&str] = &["kubepods", "k8s.io"];
+/// The control groups that hold the processes of pods.
+const POD_CGROUPS: &[&str] = &["kubepods", "k8s.io"];
 
-/// Ends every process of the node and removes everything that it has made.
-pub async fn all() -> Result<()> {
+/// Ends every process of the node and removes everything that it has created.
+pub async fn remove_everything() -> Result<()> {
     for name in DAEMONS {
-        // Nothing of them is kept, so nothing is lost; PostgreSQL alone has children and shared memory
-        // that it must clear away itself.
+        // Their data is deleted anyway. Only PostgreSQL needs an orderly shutdown, in which it ends its child
+        // processes and removes its shared memory.
         let signal = if *name == "postgres" { Signal::INT } else { Signal::KILL };
         process::stop(name, signal).await?;
     }
@@ -53,7 +59,7 @@ pub async fn all() -> Result<()> {
     unmount_all()?;
     remove_cgroups();
     remove_network().await;
-    remove_scattered();
+    remove_files_outside_state();
     match fs::remove_dir_all(STATE) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("removing {STATE}"))
@@ -62,62 +68,62 @@ pub async fn all() -> Result<()> {
     }
 }
 
-/// Containers first by their groups, then whatever of ours still runs.
+/// Kills the processes of pods, and all others of the node that are still running.
 async fn kill_all() -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + KILL_LIMIT;
     loop {
-        let mut left = in_pods();
-        left.extend(orphans());
-        if left.is_empty() {
+        let mut running = pod_processes();
+        running.extend(other_processes());
+        if running.is_empty() {
             return Ok(());
         }
         if Instant::now() > deadline {
-            bail!("these processes do not end: {left:?}");
+            bail!("these processes do not exit: {running:?}");
         }
-        for pid in left.into_iter().filter_map(Pid::from_raw) {
-            // It may have ended by itself.
+        for pid in running.into_iter().filter_map(Pid::from_raw) {
+            // It may have exited by itself.
             let _ = kill_process(pid, Signal::KILL);
         }
         sleep(Duration::from_millis(50)).await;
     }
 }
 
-fn in_pods() -> Vec<i32> {
-    cgroups()
+fn pod_processes() -> Vec<i32> {
+    pod_cgroups()
         .iter()
         .filter_map(|group| fs::read_to_string(group.join("cgroup.procs")).ok())
         .flat_map(|text| text.lines().filter_map(|line| line.parse().ok()).collect::<Vec<i32>>())
         .collect()
 }
 
-/// Processes of the node's programs that name its state folder. A user's `kubectl` names it too, and
-/// is none of them.
-fn orphans() -> Vec<i32> {
+/// Processes of the node's programs that have its state folder in their command line. A user's `kubectl` may
+/// have it, too, but is none of these programs.
+fn other_processes() -> Vec<i32> {
     let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
     processes
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter(|pid| {
             let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            is_ours(&String::from_utf8_lossy(&command))
+            is_node_process(&String::from_utf8_lossy(&command))
         })
         .collect()
 }
 
-fn is_ours(command: &str) -> bool {
+fn is_node_process(command: &str) -> bool {
     let mut words = command.split('\0');
     let program = words.next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
-    (DAEMONS.contains(&program) || ORPHANS.contains(&program))
+    (DAEMONS.contains(&program) || CHILD_PROGRAMS.contains(&program))
         && words.any(|word| word.contains(&format!("{STATE}/")))
 }
 
-/// Deepest first, in every hierarchy of version 1 and in version 2.
-fn cgroups() -> Vec<PathBuf> {
+/// The control groups of pods, the deepest first, in every hierarchy of cgroup v1 and in cgroup v2.
+fn pod_cgroups() -> Vec<PathBuf> {
     let root = Path::new("/sys/fs/cgroup");
     let mut roots = vec![root.to_path_buf()];
     roots.extend(subfolders(root));
     let mut found: Vec<PathBuf> = roots
         .iter()
-        .flat_map(|root| CGROUPS.iter().map(move |name| root.join(name)))
+        .flat_map(|root| POD_CGROUPS.iter().map(move |name| root.join(name)))
         .filter(|group| group.is_dir())
         .collect();
     let mut next = 0;
@@ -135,9 +141,9 @@ fn subfolders(folder: &Path) -> Vec<PathBuf> {
     entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir()).collect()
 }
 
-/// A group with a process in it stays: then it is not ours.
+/// Removes the control groups of pods. The kernel refuses to remove one that still has a process in it.
 fn remove_cgroups() {
-    for group in cgroups() {
+    for group in pod_cgroups() {
         let _ = fs::remove_dir(group);
     }
 }
@@ -150,7 +156,7 @@ fn unmount_all() -> Result<()> {
     Ok(())
 }
 
-/// In the order in which they were mounted.
+/// The mount points below the state folder, in the order in which they were mounted.
 fn mount_points(mountinfo: &str) -> Vec<String> {
     mountinfo
         .lines()
@@ -160,7 +166,7 @@ fn mount_points(mountinfo: &str) -> Vec<String> {
         .collect()
 }
 
-/// Each may be there or not.
+/// Removes the bridge and the packet filter tables, as far as they exist.
 async fn remove_network() {
     let limit = Duration::from_secs(20);
     let _ = command::output(Command::new("ip").args(["link", "delete", BRIDGE]), limit).await;
@@ -170,23 +176,24 @@ async fn remove_network() {
     }
 }
 
-/// What the kubelet, containerd and the CNI plugins put outside the state folder, wherever it is. A
-/// folder with anything else in it stays.
-fn remove_scattered() {
-    for link in entries("/var/log/containers") {
+/// Removes the files that the kubelet, containerd and the CNI plugins write outside the state folder. A
+/// folder with other files in it stays.
+fn remove_files_outside_state() {
+    for link in list("/var/log/containers") {
         if fs::read_link(&link).is_ok_and(|target| target.starts_with(STATE)) {
             let _ = fs::remove_file(link);
         }
     }
-    let results = entries("/var/lib/cni/results");
-    // containerd's own loopback network has no name of ours, but the pod's id.
-    let pods: Vec<String> = results.iter().filter_map(|result| pod_of(&file_name(result))).collect();
+    let results = list("/var/lib/cni/results");
+    // The results of containerd's loopback network do not have our network's name, but the id of the same
+    // pod.
+    let pods: Vec<String> = results.iter().filter_map(|result| pod_id(&file_name(result))).collect();
     for result in results {
         if pods.iter().any(|pod| file_name(&result).contains(pod)) {
             let _ = fs::remove_file(result);
         }
     }
-    for socket in entries("/run/containerd/s").into_iter().chain(entries("/var/lib/kubelet/device-plugins")) {
+    for socket in list("/run/containerd/s").into_iter().chain(list("/var/lib/kubelet/device-plugins")) {
         if is_dead_socket(&socket) {
             let _ = fs::remove_file(socket);
         }
@@ -204,18 +211,18 @@ fn remove_scattered() {
     }
 }
 
-/// The pod's id in the name of a result of our network.
-fn pod_of(result: &str) -> Option<String> {
+/// The pod's id in the file name of a result of our network, such as `rathaus-ID-eth0`.
+fn pod_id(result: &str) -> Option<String> {
     let rest = result.strip_prefix(CNI_NETWORK)?.strip_prefix('-')?;
     rest.split('-').next().map(str::to_owned)
 }
 
-/// Nobody listens at it any more.
+/// Whether no process listens at a socket any more.
 fn is_dead_socket(path: &Path) -> bool {
     UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
-fn entries(folder: &str) -> Vec<PathBuf> {
+fn list(folder: &str) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
 }
@@ -229,20 +236,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_nodes_programs_with_the_nodes_folder_are_ours() {
+    fn only_the_nodes_programs_with_its_state_folder_are_node_processes() {
         let shim = "/c/containerd-shim-runc-v2\0-namespace\0k8s.io\0-address\0/var/lib/rathaus/containerd/containerd.sock\0";
-        assert!(is_ours(shim));
-        assert!(is_ours("/usr/lib/postgresql/15/bin/postgres\0-D\0/var/lib/rathaus/postgres\0"));
-        assert!(!is_ours("kubectl\0--kubeconfig\0/var/lib/rathaus/admin.kubeconfig\0"));
-        assert!(!is_ours("/usr/lib/postgresql/15/bin/postgres\0-D\0/var/lib/postgresql/15/main\0"));
-        assert!(!is_ours(""));
+        assert!(is_node_process(shim));
+        assert!(is_node_process("/usr/lib/postgresql/15/bin/postgres\0-D\0/var/lib/rathaus/postgres\0"));
+        assert!(!is_node_process("kubectl\0--kubeconfig\0/var/lib/rathaus/admin.kubeconfig\0"));
+        assert!(!is_node_process("/usr/lib/postgresql/15/bin/postgres\0-D\0/var/lib/postgresql/15/main\0"));
+        assert!(!is_node_process(""));
     }
 
     #[test]
-    fn only_results_of_our_network_name_our_pods() {
-        assert_eq!(pod_of("rathaus-d117-eth0").as_deref(), Some("d117"));
-        assert_eq!(pod_of("cni-loopback-d117-lo"), None);
-        assert_eq!(pod_of("rathausen-d117-eth0"), None);
+    fn pod_ids_come_only_from_results_of_our_network() {
+        assert_eq!(pod_id("rathaus-d117-eth0").as_deref(), Some("d117"));
+        assert_eq!(pod_id("cni-loopback-d117-lo"), None);
+        assert_eq!(pod_id("rathausen-d117-eth0"), None);
     }
 
     #[test]

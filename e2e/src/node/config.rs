@@ -1,60 +1,73 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! The files that the node's programs read.
+//! The configuration files of the node's programs.
 
 use std::{fs, path::Path};
 
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{BRIDGE, CNI_NETWORK, DNS, HOST, NAME, POD_NETWORK};
 use crate::{
-    images::{Image, named},
+    images::{self, Image},
+    network::{BRIDGE, CNI_NETWORK, DNS, HOST, POD_NETWORK},
     paths::state,
     pki::{certificate_file, key_file},
     tools::Tools,
 };
 
-/// Where the API server listens.
+/// The node's name in the cluster.
+pub const NODE_NAME: &str = "node";
+/// The port of the API server.
 pub const API_PORT: u16 = 6443;
-/// Below the state folder, as the following.
+/// The audit policy of the API server. This path and the following ones are relative to the state folder.
 pub const AUDIT_POLICY: &str = "audit-policy.json";
-/// One JSON object per line: every write, and every request of the operator.
-pub const AUDIT_LOG: &str = "log/audit.log";
-/// containerd's own configuration.
-pub const CONTAINERD: &str = "containerd/config.toml";
-/// Where containerd answers.
+/// The configuration of containerd.
+pub const CONTAINERD_CONFIG: &str = "containerd/config.toml";
+/// The socket of containerd.
 pub const CONTAINERD_SOCKET: &str = "containerd/containerd.sock";
-/// The kubelet's configuration.
-pub const KUBELET: &str = "kubelet.json";
-/// kube-proxy's configuration.
-pub const PROXY: &str = "kube-proxy.json";
-const CNI: &str = "cni/10-rathaus.conflist";
+/// The configuration of the kubelet.
+pub const KUBELET_CONFIG: &str = "kubelet.json";
+/// The configuration of kube-proxy.
+pub const KUBE_PROXY_CONFIG: &str = "kube-proxy.json";
+/// The configuration of the pod network.
+const CNI_CONFIG: &str = "cni/10-rathaus.conflist";
 
-/// Each file below the state folder and its text.
-pub fn files(tools: &Tools, images: &[Image]) -> Result<Vec<(&'static str, String)>> {
+/// Returns the paths of the configuration files, relative to the state folder, and their content.
+///
+/// # Errors
+/// Fails if `runc` was not built or if `images` lacks the pause image.
+pub fn config_files(tools: &Tools, images: &[Image]) -> Result<Vec<(&'static str, String)>> {
     Ok(vec![
         (AUDIT_POLICY, audit_policy().to_string()),
-        (CONTAINERD, containerd(tools.path("runc")?, &named(images, "pause")?.reference())),
-        (CNI, cni().to_string()),
-        (KUBELET, kubelet().to_string()),
-        (PROXY, kube_proxy().to_string()),
+        (
+            CONTAINERD_CONFIG,
+            containerd_config(tools.path("runc")?, &images::find(images, "pause")?.reference()),
+        ),
+        (CNI_CONFIG, cni_config().to_string()),
+        (KUBELET_CONFIG, kubelet_config().to_string()),
+        (KUBE_PROXY_CONFIG, kube_proxy_config().to_string()),
     ])
 }
 
-/// What runs in every cluster of the harness: DNS and the gateway.
+/// Returns the YAML of what every local cluster runs: DNS and the gateway.
+///
+/// # Errors
+/// Fails if `images` lacks the image of CoreDNS or of Caddy.
 pub fn base_manifests(images: &[Image]) -> Result<String> {
     let text = [include_str!("../../manifests/dns.yaml"), include_str!("../../manifests/gateway.yaml")];
     Ok(text
         .join("\n---\n")
-        .replace("COREDNS_IMAGE", &named(images, "coredns")?.reference())
-        .replace("CADDY_IMAGE", &named(images, "caddy")?.reference())
+        .replace("COREDNS_IMAGE", &images::find(images, "coredns")?.reference())
+        .replace("CADDY_IMAGE", &images::find(images, "caddy")?.reference())
         .replace("GATEWAY_ADDRESS", HOST)
         .replace("DNS_ADDRESS", DNS))
 }
 
-/// Writes the kubeconfig of the user whose certificate has that name.
+/// Writes a kubeconfig for the user of the certificate `name`.
+///
+/// # Errors
+/// Fails if the state folder cannot be written.
 pub fn write_kubeconfig(name: &str) -> Result<()> {
     let config = json!({
         "apiVersion": "v1",
@@ -73,8 +86,8 @@ pub fn write_kubeconfig(name: &str) -> Result<()> {
     Ok(fs::write(state(&format!("{name}.kubeconfig")), format!("{config:#}\n"))?)
 }
 
-/// Writes of anyone, so that tests can count them; everything of the operator, so that a test can
-/// compare its rights with what it does.
+/// Logs the writes of all users, so that tests can count them, and all requests of the operator, so that a
+/// test can compare its rights with what it does.
 fn audit_policy() -> Value {
     json!({
         "apiVersion": "audit.k8s.io/v1",
@@ -88,7 +101,7 @@ fn audit_policy() -> Value {
     })
 }
 
-fn containerd(runc: &Path, pause: &str) -> String {
+fn containerd_config(runc: &Path, pause: &str) -> String {
     let root = state("containerd");
     let (root, cni) = (root.display(), state("cni"));
     format!(
@@ -121,7 +134,7 @@ state = "{root}/state"
     )
 }
 
-fn cni() -> Value {
+fn cni_config() -> Value {
     json!({
         "cniVersion": "1.0.0",
         "name": CNI_NETWORK,
@@ -134,28 +147,28 @@ fn cni() -> Value {
                 "ipam": {
                     "type": "host-local",
                     "dataDir": state("cni-addresses"),
-                    // The node's own address is not for pods.
+                    // Pods must not get the address of the node.
                     "ranges": [[{"subnet": POD_NETWORK, "gateway": HOST}]],
                     "routes": [{"dst": "0.0.0.0/0"}],
                 },
             },
-            no_ipv6(),
+            disable_ipv6(),
         ],
     })
 }
 
-/// Pods have IPv4 addresses. Through the link-local ones that the kernel adds, they would reach each
-/// other past every policy. The folder is missing where the kernel has no IPv6 at all.
-fn no_ipv6() -> Value {
-    let off = if Path::new("/proc/sys/net/ipv6").exists() {
+/// Pods have only IPv4 addresses. With the link-local IPv6 addresses that the kernel adds, they could bypass
+/// every network policy. The folder is missing if the kernel has no IPv6 at all.
+fn disable_ipv6() -> Value {
+    let sysctl = if Path::new("/proc/sys/net/ipv6").exists() {
         json!({"net.ipv6.conf.eth0.disable_ipv6": "1"})
     } else {
         json!({})
     };
-    json!({"type": "tuning", "sysctl": off})
+    json!({"type": "tuning", "sysctl": sysctl})
 }
 
-fn kubelet() -> Value {
+fn kubelet_config() -> Value {
     json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -176,27 +189,27 @@ fn kubelet() -> Value {
         "clusterDomain": "cluster.local",
         "maxPods": 500,
         "podLogsDir": state("log/pods"),
-        // A machine of a developer may be rather full.
+        // The disk of a developer's machine may be rather full.
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
         // Imported images cannot be pulled again.
         "imageGCHighThresholdPercent": 100,
         "makeIPTablesUtilChains": false,
-        // The default of 5/s makes a town's start wait for its events.
+        // The default of 5/s delays the start of a town's pods.
         "eventRecordQPS": 50,
         "serializeImagePulls": false,
     })
 }
 
-fn kube_proxy() -> Value {
+fn kube_proxy_config() -> Value {
     json!({
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
         "clientConnection": {"kubeconfig": state("proxy.kubeconfig")},
         "clusterCIDR": POD_NETWORK,
         "mode": "nftables",
-        "hostnameOverride": NAME,
+        "hostnameOverride": NODE_NAME,
         "healthzBindAddress": "127.0.0.1:10256",
-        // The machine may not let it change the kernel's table.
+        // In a container, kube-proxy may not be allowed to change the kernel's limit.
         "conntrack": {"maxPerCore": 0},
     })
 }

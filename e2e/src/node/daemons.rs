@@ -1,23 +1,27 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! The node's programs and what each is told.
+//! The daemons of the node and their command lines.
 
 use anyhow::Result;
 
-use super::{HOST, NAME, SERVICE_NETWORK, config};
+use super::config;
 use crate::{
-    paths::state,
+    network::{HOST, SERVICE_NETWORK},
+    paths::{audit_log, state},
     pki::{certificate_file, key_file},
     process::Daemon,
     tools::Tools,
 };
 
-// Away from the usual ports, which an etcd of the machine's owner may have.
-const ETCD: &str = "http://127.0.0.1:12379";
-const ETCD_PEERS: &str = "http://127.0.0.1:12380";
+// Not the default ports, since another etcd may run on the machine.
+const ETCD_URL: &str = "http://127.0.0.1:12379";
+const ETCD_PEER_URL: &str = "http://127.0.0.1:12380";
 
-/// In the order in which they start.
+/// Returns the daemons in the order in which they start.
+///
+/// # Errors
+/// Fails if one of the programs was not built.
 pub fn all(tools: &Tools) -> Result<Vec<Daemon>> {
     Ok(vec![
         etcd(tools)?,
@@ -36,23 +40,23 @@ fn daemon(tools: &Tools, name: &'static str, options: &[(&str, String)]) -> Resu
     Ok(Daemon::new(name, std::iter::once(program).chain(options).collect()))
 }
 
-fn in_state(below: &str) -> String {
+fn state_path(below: &str) -> String {
     state(below).to_string_lossy().into_owned()
 }
 
-fn certificate(name: &str) -> String {
+fn certificate_path(name: &str) -> String {
     certificate_file(name).to_string_lossy().into_owned()
 }
 
-fn key(name: &str) -> String {
+fn key_path(name: &str) -> String {
     key_file(name).to_string_lossy().into_owned()
 }
 
-fn yes() -> String {
+fn enabled() -> String {
     "true".to_owned()
 }
 
-fn no() -> String {
+fn disabled() -> String {
     "false".to_owned()
 }
 
@@ -61,14 +65,14 @@ fn etcd(tools: &Tools) -> Result<Daemon> {
         tools,
         "etcd",
         &[
-            ("data-dir", in_state("etcd")),
-            ("listen-client-urls", ETCD.to_owned()),
-            ("advertise-client-urls", ETCD.to_owned()),
-            ("listen-peer-urls", ETCD_PEERS.to_owned()),
-            ("initial-advertise-peer-urls", ETCD_PEERS.to_owned()),
-            ("initial-cluster", format!("default={ETCD_PEERS}")),
-            // The node's data does not outlive a crash of the machine anyway.
-            ("unsafe-no-fsync", yes()),
+            ("data-dir", state_path("etcd")),
+            ("listen-client-urls", ETCD_URL.to_owned()),
+            ("advertise-client-urls", ETCD_URL.to_owned()),
+            ("listen-peer-urls", ETCD_PEER_URL.to_owned()),
+            ("initial-advertise-peer-urls", ETCD_PEER_URL.to_owned()),
+            ("initial-cluster", format!("default={ETCD_PEER_URL}")),
+            // The data need not survive a crash of the machine.
+            ("unsafe-no-fsync", enabled()),
         ],
     )
 }
@@ -78,26 +82,26 @@ fn apiserver(tools: &Tools) -> Result<Daemon> {
         tools,
         "kube-apiserver",
         &[
-            ("etcd-servers", ETCD.to_owned()),
+            ("etcd-servers", ETCD_URL.to_owned()),
             ("advertise-address", HOST.to_owned()),
             ("secure-port", config::API_PORT.to_string()),
-            ("tls-cert-file", certificate("apiserver")),
-            ("tls-private-key-file", key("apiserver")),
-            ("client-ca-file", certificate("ca")),
-            ("kubelet-certificate-authority", certificate("ca")),
-            ("kubelet-client-certificate", certificate("kubelet-client")),
-            ("kubelet-client-key", key("kubelet-client")),
+            ("tls-cert-file", certificate_path("apiserver")),
+            ("tls-private-key-file", key_path("apiserver")),
+            ("client-ca-file", certificate_path("ca")),
+            ("kubelet-certificate-authority", certificate_path("ca")),
+            ("kubelet-client-certificate", certificate_path("kubelet-client")),
+            ("kubelet-client-key", key_path("kubelet-client")),
             ("kubelet-preferred-address-types", "InternalIP".to_owned()),
-            ("service-account-key-file", certificate("service-account")),
-            ("service-account-signing-key-file", key("service-account")),
+            ("service-account-key-file", certificate_path("service-account")),
+            ("service-account-signing-key-file", key_path("service-account")),
             ("service-account-issuer", "https://kubernetes.default.svc.cluster.local".to_owned()),
             ("service-cluster-ip-range", SERVICE_NETWORK.to_owned()),
             ("authorization-mode", "Node,RBAC".to_owned()),
             ("enable-admission-plugins", "NodeRestriction".to_owned()),
-            ("allow-privileged", yes()),
-            ("audit-policy-file", in_state(config::AUDIT_POLICY)),
-            ("audit-log-path", in_state(config::AUDIT_LOG)),
-            // A write is in the log before its answer is out: tests may count right away.
+            ("allow-privileged", enabled()),
+            ("audit-policy-file", state_path(config::AUDIT_POLICY)),
+            ("audit-log-path", audit_log().to_string_lossy().into_owned()),
+            // A write is logged before it is answered, so that tests may count immediately.
             ("audit-log-mode", "blocking".to_owned()),
         ],
     )
@@ -108,15 +112,15 @@ fn controller_manager(tools: &Tools) -> Result<Daemon> {
         tools,
         "kube-controller-manager",
         &[
-            ("kubeconfig", in_state("controller-manager.kubeconfig")),
+            ("kubeconfig", state_path("controller-manager.kubeconfig")),
             ("bind-address", "127.0.0.1".to_owned()),
-            ("use-service-account-credentials", yes()),
-            ("service-account-private-key-file", key("service-account")),
-            ("root-ca-file", certificate("ca")),
-            // A quota that limits a kind which was not there when it was made is looked at again only
-            // then; the default is five minutes.
+            ("use-service-account-credentials", enabled()),
+            ("service-account-private-key-file", key_path("service-account")),
+            ("root-ca-file", certificate_path("ca")),
+            // A quota for a kind that did not exist when the quota was created is evaluated only at the next
+            // resync; the default is every five minutes.
             ("resource-quota-sync-period", "5s".to_owned()),
-            ("leader-elect", no()),
+            ("leader-elect", disabled()),
         ],
     )
 }
@@ -126,15 +130,15 @@ fn scheduler(tools: &Tools) -> Result<Daemon> {
         tools,
         "kube-scheduler",
         &[
-            ("kubeconfig", in_state("scheduler.kubeconfig")),
+            ("kubeconfig", state_path("scheduler.kubeconfig")),
             ("bind-address", "127.0.0.1".to_owned()),
-            ("leader-elect", no()),
+            ("leader-elect", disabled()),
         ],
     )
 }
 
 fn containerd(tools: &Tools) -> Result<Daemon> {
-    daemon(tools, "containerd", &[("config", in_state(config::CONTAINERD))])
+    daemon(tools, "containerd", &[("config", state_path(config::CONTAINERD_CONFIG))])
 }
 
 fn kubelet(tools: &Tools) -> Result<Daemon> {
@@ -142,15 +146,15 @@ fn kubelet(tools: &Tools) -> Result<Daemon> {
         tools,
         "kubelet",
         &[
-            ("config", in_state(config::KUBELET)),
-            ("kubeconfig", in_state("kubelet.kubeconfig")),
-            ("root-dir", in_state("kubelet")),
-            ("hostname-override", NAME.to_owned()),
+            ("config", state_path(config::KUBELET_CONFIG)),
+            ("kubeconfig", state_path("kubelet.kubeconfig")),
+            ("root-dir", state_path("kubelet")),
+            ("hostname-override", config::NODE_NAME.to_owned()),
             ("node-ip", HOST.to_owned()),
         ],
     )
 }
 
 fn kube_proxy(tools: &Tools) -> Result<Daemon> {
-    daemon(tools, "kube-proxy", &[("config", in_state(config::PROXY))])
+    daemon(tools, "kube-proxy", &[("config", state_path(config::KUBE_PROXY_CONFIG))])
 }

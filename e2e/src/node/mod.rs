@@ -1,148 +1,117 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! One real Kubernetes node: etcd, control plane, containerd, kubelet and kube-proxy.
+//! A real Kubernetes cluster of one node: etcd, control plane, containerd, kubelet and kube-proxy.
 
-pub mod clean;
+mod clean;
 mod config;
 mod daemons;
-mod network;
 
 use std::{
     fs,
-    path::PathBuf,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use k8s_openapi::api::core::v1::Node;
 use kube::{
-    Api, Client, Config,
+    Api, Client,
     api::{ApiResource, DynamicObject},
-    config::{KubeConfigOptions, Kubeconfig},
     core::GroupVersionKind,
 };
 use tokio::time::{sleep, timeout};
 
+use self::config::NODE_NAME;
 use crate::{
-    agent, apply, database,
+    agent, apply, client, database,
     images::Image,
-    paths::state,
+    network::{self, HOST},
+    paths::{admin_kubeconfig, state},
     pki,
     process::Daemon,
     progress::Progress,
     tools::{self, Tools},
 };
 
-/// The node's address on its bridge: API server, database server and gateway answer here.
-pub const HOST: &str = "10.88.0.1";
-/// Where pods get their addresses from.
-pub const POD_NETWORK: &str = "10.88.0.0/16";
-/// Where Services get theirs from.
-const SERVICE_NETWORK: &str = "10.96.0.0/16";
-/// The cluster's DNS server.
-const DNS: &str = "10.96.0.10";
-/// The bridge that all pods are on.
-pub const BRIDGE: &str = "rathaus0";
-/// Names the pod network; the plugins keep results under it in `/var/lib/cni`.
-pub const CNI_NETWORK: &str = "rathaus";
-/// The node's name in the cluster.
-const NAME: &str = "node";
-/// Changes whenever the running node would be started differently.
-const FINGERPRINT: &str = "fingerprint";
+/// File with a text that changes whenever the node would be started differently.
+const FINGERPRINT_FILE: &str = "fingerprint";
 
+/// How long each part of the start may take.
 const START_LIMIT: Duration = Duration::from_secs(120);
 
-/// The kubeconfig of the node's administrator.
-pub fn admin_kubeconfig() -> PathBuf {
-    state("admin.kubeconfig")
-}
-
-/// The API server's audit log, one JSON object per line.
-pub fn audit_log() -> PathBuf {
-    state(config::AUDIT_LOG)
-}
-
-/// A client for the cluster that a kubeconfig names.
+/// Starts the node. A running node is used as it is if it is healthy and would be started the same way;
+/// otherwise it is removed first.
 ///
 /// # Errors
-/// The file is missing or wrong.
-pub async fn client(kubeconfig: &PathBuf) -> Result<Client> {
-    let advice = || format!("{}: is there a cluster? `cargo xtask up` starts one", kubeconfig.display());
-    let file = Kubeconfig::read_from(kubeconfig).with_context(advice)?;
-    let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
-    config.connect_timeout = Some(Duration::from_secs(5));
-    Ok(Client::try_from(config)?)
-}
-
-/// Starts the node, or goes on with the one that runs if it is healthy and would be started the same
-/// way; anything else is cleared away first.
-///
-/// # Errors
-/// A program does not start; the message holds the end of its log.
+/// Fails if a program does not start; the message holds the end of its log.
 pub async fn up(progress: &mut Progress, tools: &Tools, images: &[Image]) -> Result<Client> {
     let daemons = daemons::all(tools)?;
-    let fingerprint = format!("{}\n{daemons:?}\n{:?}", tools.fingerprint(), config::files(tools, images)?);
-    if !healthy(&daemons, &fingerprint).await {
-        progress.step("clearing away what is left of an earlier node", clean::all()).await?;
-        progress.step("starting the control plane", control_plane(tools, &daemons, images)).await?;
-        progress.step("importing images", import(tools, &daemons, images)).await?;
-        progress.step("starting the node", join(&daemons)).await?;
+    let fingerprint =
+        format!("{}\n{daemons:?}\n{:?}", tools.fingerprint(), config::config_files(tools, images)?);
+    if !is_reusable(&daemons, &fingerprint).await {
+        progress.step("removing what is left of an earlier node", clean::remove_everything()).await?;
+        progress.step("starting the control plane", start_control_plane(tools, &daemons, images)).await?;
+        progress.step("importing images", import_images_at_start(tools, &daemons, images)).await?;
+        progress.step("starting the node", start_kubelet(&daemons)).await?;
     } else {
-        progress.step("importing images into the running node", async { load(tools, images).await }).await?;
+        progress.step("importing images into the running node", import_images(tools, images)).await?;
     }
-    let client = client(&admin_kubeconfig()).await?;
-    progress.step("starting DNS, gateway and network policy", base(&client, &daemons, images)).await?;
-    // Only now: a start that failed half-way must not look like a node to go on with.
-    fs::write(state(FINGERPRINT), fingerprint)?;
+    let client = client::from_kubeconfig(&admin_kubeconfig()).await?;
+    progress
+        .step("starting DNS, gateway and network policy", install_base(&client, &daemons, images))
+        .await?;
+    // Written last, so that a node whose start has failed half-way is never reused.
+    fs::write(state(FINGERPRINT_FILE), fingerprint)?;
     Ok(client)
 }
 
-/// Stops everything and leaves nothing behind.
+/// Stops the node and removes everything that it has created on the machine.
 ///
 /// # Errors
-/// Something does not end or cannot be removed.
+/// Fails if a process does not exit or if something cannot be removed.
 pub async fn down() -> Result<()> {
-    clean::all().await
+    clean::remove_everything().await
 }
 
-async fn healthy(daemons: &[Daemon], fingerprint: &str) -> bool {
-    let same = fs::read_to_string(state(FINGERPRINT)).is_ok_and(|kept| kept == fingerprint);
-    if !same || !daemons.iter().all(Daemon::runs) || !database::server().runs() {
+async fn is_reusable(daemons: &[Daemon], fingerprint: &str) -> bool {
+    let unchanged = fs::read_to_string(state(FINGERPRINT_FILE)).is_ok_and(|stored| stored == fingerprint);
+    if !unchanged || !daemons.iter().all(Daemon::is_running) || !database::daemon().is_running() {
         return false;
     }
-    let Ok(client) = client(&admin_kubeconfig()).await else { return false };
-    matches!(timeout(Duration::from_secs(10), node_ready(&client)).await, Ok(Ok(true)))
+    let Ok(client) = client::from_kubeconfig(&admin_kubeconfig()).await else { return false };
+    matches!(timeout(Duration::from_secs(10), is_node_ready(&client)).await, Ok(Ok(true)))
 }
 
-async fn control_plane(tools: &Tools, daemons: &[Daemon], images: &[Image]) -> Result<()> {
-    network::create().await?;
-    credentials()?;
-    for (file, text) in config::files(tools, images)? {
+async fn start_control_plane(tools: &Tools, daemons: &[Daemon], images: &[Image]) -> Result<()> {
+    network::create_bridge().await?;
+    create_credentials()?;
+    for (file, text) in config::config_files(tools, images)? {
         let file = state(file);
         if let Some(folder) = file.parent() {
             fs::create_dir_all(folder)?;
         }
         fs::write(file, text)?;
     }
-    start(daemons, &["etcd", "kube-apiserver", "containerd"])?;
-    // Meanwhile the API server starts.
+    start_daemons(daemons, &["etcd", "kube-apiserver", "containerd"])?;
+    // The API server starts meanwhile.
     database::create().await?;
-    wait(daemons, "the API server does not become ready", || async {
-        let client = client(&admin_kubeconfig()).await?;
+    wait_until(daemons, "the API server does not become ready", || async {
+        let client = client::from_kubeconfig(&admin_kubeconfig()).await?;
         let ready = http::Request::get("/readyz").body(Vec::new())?;
         Ok(client.request_text(ready).await? == "ok")
     })
     .await
 }
 
-async fn import(tools: &Tools, daemons: &[Daemon], images: &[Image]) -> Result<()> {
-    wait(daemons, "containerd does not answer", || async { Ok(state(config::CONTAINERD_SOCKET).exists()) })
-        .await?;
-    load(tools, images).await
+async fn import_images_at_start(tools: &Tools, daemons: &[Daemon], images: &[Image]) -> Result<()> {
+    wait_until(daemons, "containerd does not answer", || async {
+        Ok(state(config::CONTAINERD_SOCKET).exists())
+    })
+    .await?;
+    import_images(tools, images).await
 }
 
-async fn load(tools: &Tools, images: &[Image]) -> Result<()> {
+async fn import_images(tools: &Tools, images: &[Image]) -> Result<()> {
     let ctr = tools.path("ctr")?;
     for image in images {
         image.import(ctr, &state(config::CONTAINERD_SOCKET)).await?;
@@ -150,60 +119,61 @@ async fn load(tools: &Tools, images: &[Image]) -> Result<()> {
     Ok(())
 }
 
-async fn join(daemons: &[Daemon]) -> Result<()> {
-    start(daemons, &["kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet"])?;
-    wait(daemons, "the node does not become ready", || async {
-        node_ready(&client(&admin_kubeconfig()).await?).await
+/// Starts the kubelet and the rest of the control plane, which needs no images, and waits for the node.
+async fn start_kubelet(daemons: &[Daemon]) -> Result<()> {
+    start_daemons(daemons, &["kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet"])?;
+    wait_until(daemons, "the node does not become ready", || async {
+        is_node_ready(&client::from_kubeconfig(&admin_kubeconfig()).await?).await
     })
     .await
 }
 
-/// The agent comes last: what it enforces holds back pods that it does not know yet, and these need
-/// not wait for that.
-async fn base(client: &Client, daemons: &[Daemon], images: &[Image]) -> Result<()> {
-    apply::folder(client, &tools::gateway_crds().await?).await?;
-    apply::text(client, &config::base_manifests(images)?).await?;
-    apply::rolled_out(client, "kube-system", "coredns", START_LIMIT).await?;
-    apply::rolled_out(client, "rathaus-gateway", "caddy", START_LIMIT).await?;
+/// Installs DNS, the gateway and the agent. The agent comes last: it blocks pods that it does not know yet,
+/// and DNS and gateway need not wait for that.
+async fn install_base(client: &Client, daemons: &[Daemon], images: &[Image]) -> Result<()> {
+    apply::apply_folder(client, &tools::gateway_crds().await?).await?;
+    apply::apply_yaml(client, &config::base_manifests(images)?).await?;
+    apply::wait_for_rollout(client, "kube-system", "coredns", START_LIMIT).await?;
+    apply::wait_for_rollout(client, "rathaus-gateway", "caddy", START_LIMIT).await?;
     agent::restart().await?;
     let gateway = ApiResource::from_gvk(&GroupVersionKind::gvk("gateway.networking.k8s.io", "v1", "Gateway"));
     let gateways = Api::<DynamicObject>::namespaced_with(client.clone(), "rathaus-gateway", &gateway);
-    wait(daemons, "the gateway takes no routes", || async {
-        Ok(apply::is_true(&gateways.get("public").await?, "Programmed"))
+    wait_until(daemons, "the gateway accepts no routes", || async {
+        Ok(apply::is_condition_true(&gateways.get("public").await?, "Programmed"))
     })
     .await
 }
 
-fn start(daemons: &[Daemon], names: &[&str]) -> Result<()> {
+fn start_daemons(daemons: &[Daemon], names: &[&str]) -> Result<()> {
     let wanted = daemons.iter().filter(|daemon| names.contains(&daemon.name));
     wanted.into_iter().try_for_each(Daemon::start)
 }
 
-/// Asks until the answer is yes; ends at once when a daemon that was started has ended.
-async fn wait<F: Future<Output = Result<bool>>>(
+/// Repeats a check until it succeeds. Fails at once if a daemon that was started has exited.
+async fn wait_until<F: Future<Output = Result<bool>>>(
     daemons: &[Daemon],
-    otherwise: &str,
-    mut ask: impl FnMut() -> F,
+    failure: &str,
+    mut check: impl FnMut() -> F,
 ) -> Result<()> {
     let deadline = Instant::now() + START_LIMIT;
     loop {
-        let answer = timeout(Duration::from_secs(10), ask()).await.unwrap_or(Ok(false));
+        let answer = timeout(Duration::from_secs(10), check()).await.unwrap_or(Ok(false));
         if matches!(answer, Ok(true)) {
             return Ok(());
         }
         for daemon in daemons.iter().filter(|daemon| daemon.was_started()) {
-            daemon.check()?;
+            daemon.ensure_running()?;
         }
         if Instant::now() > deadline {
-            let said = answer.err().map(|error| format!(": {error:#}")).unwrap_or_default();
-            bail!("{otherwise}{said}; see {}", state("log").display());
+            let reason = answer.err().map(|error| format!(": {error:#}")).unwrap_or_default();
+            bail!("{failure}{reason}; see {}", state("log").display());
         }
         sleep(Duration::from_millis(200)).await;
     }
 }
 
-async fn node_ready(client: &Client) -> Result<bool> {
-    let node = Api::<Node>::all(client.clone()).get_opt(NAME).await?;
+async fn is_node_ready(client: &Client) -> Result<bool> {
+    let node = Api::<Node>::all(client.clone()).get_opt(NODE_NAME).await?;
     let conditions = node.and_then(|node| node.status).and_then(|status| status.conditions);
     Ok(conditions
         .unwrap_or_default()
@@ -211,12 +181,12 @@ async fn node_ready(client: &Client) -> Result<bool> {
         .any(|condition| condition.type_ == "Ready" && condition.status == "True"))
 }
 
-/// Every part of the control plane is a user of its own, with the rights that Kubernetes' built-in
-/// roles give it.
-fn credentials() -> Result<()> {
+/// Creates certificates and kubeconfigs. Each part of the control plane is a separate user with the rights of
+/// the built-in role of Kubernetes for that part.
+fn create_credentials() -> Result<()> {
     let authority = pki::Authority::create()?;
     pki::create_service_account_key()?;
-    let node_user = format!("system:node:{NAME}");
+    let node_user = format!("system:node:{NODE_NAME}");
     let users = [
         ("admin", "rathaus-admin", Some("system:masters")),
         ("agent", "rathaus-agent", Some("system:masters")),
@@ -240,7 +210,7 @@ fn credentials() -> Result<()> {
         HOST,
     ];
     authority.issue("apiserver", pki::Subject { name: "kube-apiserver", group: None, hosts: &hosts })?;
-    let subject = pki::Subject { name: &node_user, group: Some("system:nodes"), hosts: &[NAME, HOST] };
+    let subject = pki::Subject { name: &node_user, group: Some("system:nodes"), hosts: &[NODE_NAME, HOST] };
     authority.issue("kubelet", subject)?;
     config::write_kubeconfig("kubelet")
 }

@@ -32,7 +32,7 @@ use kube::Client;
 const OPERATOR: &str = "system:serviceaccount:rathaus-system:rathaus";
 
 async fn cluster() -> e2e::cluster::Cluster {
-    e2e::cluster::cluster().await.unwrap()
+    e2e::cluster::connect().await.unwrap()
 }
 
 async fn client() -> Client {
