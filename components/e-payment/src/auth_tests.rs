@@ -48,7 +48,7 @@ impl Place {
         ]);
         let clients: Vec<Client> = serde_json::from_value(clients).unwrap();
         let config = serde_json::from_value(config).unwrap();
-        Clients::new(&config, &clients, Secrets::below(&self.0)).unwrap()
+        Clients::new(&config, &clients, Secrets::in_config_dir(&self.0)).unwrap()
     }
 }
 

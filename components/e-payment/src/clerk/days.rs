@@ -54,12 +54,12 @@ impl From<DaySummary> for Day {
 /// The latest days on which something was paid.
 pub async fn list(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
     let Some(session) = desk.session(&headers) else {
-        return web::page(StatusCode::OK, &LoginPage { config: &desk.config }, "");
+        return web::render_page(StatusCode::OK, &LoginPage { config: &desk.config }, "");
     };
     match settlement::days(&desk.pool, DAYS).await {
         Ok(days) => {
             let days = days.into_iter().map(Day::from).collect();
-            web::page(StatusCode::OK, &DaysPage { config: &desk.config, session: &session, days }, "")
+            web::render_page(StatusCode::OK, &DaysPage { config: &desk.config, session: &session, days }, "")
         }
         Err(error) => {
             tracing::error!(%error, "days");

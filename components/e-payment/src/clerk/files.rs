@@ -136,7 +136,7 @@ async fn read(mut form: Multipart) -> anyhow::Result<Form> {
 fn shown(desk: &Desk, caller: &Caller, report: &Report) -> Response {
     match caller {
         Caller::Clerk(session) => {
-            web::page(StatusCode::OK, &ReportPage { config: &desk.config, session, report }, "")
+            web::render_page(StatusCode::OK, &ReportPage { config: &desk.config, session, report }, "")
         }
         Caller::Program(_) => Json(report).into_response(),
     }

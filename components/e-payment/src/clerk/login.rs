@@ -10,8 +10,8 @@ use axum::extract::{Form, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use rand::RngExt;
-use rathaus_kit::oidc::{Error, Person, Returned};
-use rathaus_kit::seal;
+use rathaus_kit::oidc::{CallbackParams, Error, Person};
+use rathaus_kit::signed_cookie;
 use serde::{Deserialize, Serialize};
 
 use super::{Desk, LOGIN, SESSION, START};
@@ -71,7 +71,7 @@ impl IntoResponse for Refused {
 impl Desk {
     /// The session that the browser brings, if it is one and not over.
     pub fn session(&self, headers: &HeaderMap) -> Option<Session> {
-        self.seal(SESSION, &self.secret().ok()?).ok()?.open(headers)
+        self.signed_cookie(SESSION, &self.secret().ok()?).ok()?.read(headers)
     }
 
     /// Who brings these headers.
@@ -91,11 +91,13 @@ impl Desk {
         let token = token.ok_or_else(|| {
             Problem::unauthenticated("send `Authorization: Bearer` with a token of the issuer")
         })?;
-        let person = self.issuer.verify(token.trim()).await.map_err(|error| {
+        let person = self.issuer.verify_token(token.trim()).await.map_err(|error| {
             tracing::warn!(%error, "a program's token");
             match error {
-                Error::Away(_) => Problem::new(Code::Unspecified, "the issuer does not answer; try again")
-                    .with_status(StatusCode::SERVICE_UNAVAILABLE),
+                Error::Unreachable(_) => {
+                    Problem::new(Code::Unspecified, "the issuer does not answer; try again")
+                        .with_status(StatusCode::SERVICE_UNAVAILABLE)
+                }
                 Error::Refused(_) => {
                     let client = &self.clerks.client_id;
                     Problem::unauthenticated(&format!(
@@ -112,7 +114,7 @@ impl Desk {
     }
 
     fn is_clerk(&self, person: &Person) -> bool {
-        person.holds(&self.clerks.role_claim, &self.clerks.role)
+        person.has_role(&self.clerks.role_claim, &self.clerks.role)
     }
 }
 
@@ -120,8 +122,8 @@ impl Desk {
 pub async fn start(State(desk): State<Arc<Desk>>) -> Response {
     let begun = async {
         let secret = desk.secret()?;
-        let (url, pending) = desk.issuer.start().await?;
-        anyhow::Ok((desk.seal(LOGIN, &secret)?.close(&pending)?, url))
+        let (url, pending) = desk.issuer.start_login().await?;
+        anyhow::Ok((desk.signed_cookie(LOGIN, &secret)?.set(&pending)?, url))
     };
     match begun.await {
         Ok((cookie, url)) => ([(header::SET_COOKIE, cookie)], Redirect::to(url.as_str())).into_response(),
@@ -133,7 +135,7 @@ pub async fn start(State(desk): State<Arc<Desk>>) -> Response {
 pub async fn finish(
     State(desk): State<Arc<Desk>>,
     headers: HeaderMap,
-    returned: Result<Query<Returned>, QueryRejection>,
+    returned: Result<Query<CallbackParams>, QueryRejection>,
 ) -> Response {
     let done = finished(&desk, &headers, returned.ok()).await;
     done.unwrap_or_else(|error| cannot(&desk, &error))
@@ -142,13 +144,15 @@ pub async fn finish(
 async fn finished(
     desk: &Desk,
     headers: &HeaderMap,
-    returned: Option<Query<Returned>>,
+    returned: Option<Query<CallbackParams>>,
 ) -> anyhow::Result<Response> {
     let secret = desk.secret()?;
-    let (Some(Query(returned)), Some(pending)) = (returned, desk.seal(LOGIN, &secret)?.open(headers)) else {
+    let (Some(Query(returned)), Some(pending)) =
+        (returned, desk.signed_cookie(LOGIN, &secret)?.read(headers))
+    else {
         return Ok(failed(desk));
     };
-    let person = match desk.issuer.finish(pending, returned, &secret).await {
+    let person = match desk.issuer.finish_login(pending, returned, &secret).await {
         Ok(person) => person,
         Err(error @ Error::Refused(_)) => {
             tracing::warn!(%error, "login");
@@ -164,9 +168,9 @@ async fn finished(
     }
     let Person { name, subject, .. } = person;
     let token = format!("{:032x}", rand::rng().random::<u128>());
-    let session = desk.seal(SESSION, &secret)?.close(&Session { name, subject, token })?;
+    let session = desk.signed_cookie(SESSION, &secret)?.set(&Session { name, subject, token })?;
     let cookies =
-        AppendHeaders([(header::SET_COOKIE, session), (header::SET_COOKIE, seal::forget(LOGIN.0)?)]);
+        AppendHeaders([(header::SET_COOKIE, session), (header::SET_COOKIE, signed_cookie::clear(LOGIN.0)?)]);
     tracing::info!("a clerk logged in");
     Ok((cookies, Redirect::to(START)).into_response())
 }
@@ -193,7 +197,7 @@ pub struct Signed {
 pub async fn end(State(desk): State<Arc<Desk>>, headers: HeaderMap, Form(form): Form<Signed>) -> Response {
     match desk.session(&headers) {
         Some(session) if session.token != form.token => forged(&desk),
-        _ => match seal::forget(SESSION.0) {
+        _ => match signed_cookie::clear(SESSION.0) {
             Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(START)).into_response(),
             Err(error) => cannot(&desk, &error.into()),
         },

@@ -18,7 +18,7 @@ use axum::response::Response;
 use axum::{Router, routing};
 use rathaus_contract::{Clerks, ModuleConfig};
 use rathaus_kit::oidc::Issuer;
-use rathaus_kit::seal::Seal;
+use rathaus_kit::signed_cookie::SignedCookie;
 use rathaus_kit::{Secrets, web};
 use sqlx::PgPool;
 
@@ -46,7 +46,7 @@ struct Desk {
 pub fn routes(config: Arc<ModuleConfig>, secrets: Secrets, pool: PgPool) -> anyhow::Result<Router> {
     let clerks = config.e_payment.as_ref().and_then(|block| block.clerks.clone());
     let (Some(clerks), Some(issuer)) = (clerks, config.issuer.clone()) else { return Ok(Router::new()) };
-    let http = rathaus_kit::http_client(config.authorities.as_deref())?.build()?;
+    let http = rathaus_kit::http_client_builder(config.authorities.as_deref())?.build()?;
     let back = config.public_url.join(RETURN).context("publicUrl")?;
     let issuer = Issuer::new(issuer, &clerks.client_id, back, http);
     let desk = Desk { config, clerks, issuer, secrets, pool };
@@ -66,18 +66,22 @@ impl Desk {
         self.secrets.read(&self.clerks.secret, "client-secret")
     }
 
-    fn seal(&self, (name, lifetime): (&'static str, Duration), secret: &str) -> anyhow::Result<Seal> {
-        Ok(Seal::new(name, lifetime, secret, self.config.public_url.as_str())?)
+    fn signed_cookie(
+        &self,
+        (name, lifetime): (&'static str, Duration),
+        secret: &str,
+    ) -> anyhow::Result<SignedCookie> {
+        Ok(SignedCookie::new(name, lifetime, secret, self.config.public_url.as_str())?)
     }
 
     /// A page that says what is the matter and leads back to [`START`].
     fn message(&self, status: StatusCode, title: &str, text: &str) -> Response {
-        web::page(status, &Message { config: &self.config, title, text, language: "de" }, "")
+        web::render_page(status, &Message { config: &self.config, title, text, language: "de" }, "")
     }
 
     /// The same with what a program would be told, which is in English.
     fn told(&self, status: StatusCode, title: &str, text: &str) -> Response {
-        web::page(status, &Message { config: &self.config, title, text, language: "en" }, "")
+        web::render_page(status, &Message { config: &self.config, title, text, language: "en" }, "")
     }
 
     fn unavailable(&self) -> Response {

@@ -52,7 +52,7 @@ impl Http {
 
 fn builder(authorities: Option<&str>) -> anyhow::Result<ClientBuilder> {
     let agent = concat!("rathaus-e-payment/", env!("CARGO_PKG_VERSION"));
-    Ok(rathaus_kit::http_client(authorities)?.user_agent(agent))
+    Ok(rathaus_kit::http_client_builder(authorities)?.user_agent(agent))
 }
 
 /// Sends a request and reads the answer, whatever its status is.
