@@ -8,8 +8,8 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use rathaus_contract::{
-    Authentication, CheckDigit, Clerks, Client, EPayment, EndPoint, GiroCheckout, Proof, Provider, Receipts,
-    XBezahldienste,
+    Authentication, CheckDigit, Clerks, Client, ClientCredential, EPayment, EndPoint, GiroCheckout, Provider,
+    Receipts, XBezahldienste,
 };
 use url::Url;
 
@@ -215,10 +215,10 @@ fn apart(one: &EndPoint, other: &EndPoint) -> Result<(), Verdict> {
 
 fn client(raw: &api::Client, end_points: &[EndPoint], place: &Place<'_>) -> Result<Client, Verdict> {
     let field = |name: &str| format!("clients[{}].{name}", raw.name);
-    let proof = match (&raw.secret, &raw.module) {
-        (Some(secret), None) => Proof::Secret(secret_name(field("secret"), secret)?),
+    let credential = match (&raw.secret, &raw.module) {
+        (Some(secret), None) => ClientCredential::Secret(secret_name(field("secret"), secret)?),
         (None, Some(module)) if place.callers.iter().any(|caller| caller.as_str() == module) => {
-            Proof::Module(module.clone())
+            ClientCredential::Module(module.clone())
         }
         (None, Some(module)) => {
             let words = format!(
@@ -246,7 +246,7 @@ fn client(raw: &api::Client, end_points: &[EndPoint], place: &Place<'_>) -> Resu
     let label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     Ok(Client {
         name: text("clients[].name", &raw.name, 32, label)?,
-        proof,
+        credential,
         originators: raw
             .originators
             .iter()
@@ -259,7 +259,7 @@ fn client(raw: &api::Client, end_points: &[EndPoint], place: &Place<'_>) -> Resu
 /// A token must say whose it is.
 fn told_apart(clients: &[Client]) -> Result<(), Verdict> {
     for (index, one) in clients.iter().enumerate() {
-        let same = |other: &&Client| other.name == one.name || other.proof == one.proof;
+        let same = |other: &&Client| other.name == one.name || other.credential == one.credential;
         if let Some(other) = clients[..index].iter().find(same) {
             let words = format!(
                 "and clients[{}] have the same name, secret or module, so that they could not be told apart; give each its own",

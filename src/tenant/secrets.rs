@@ -4,7 +4,7 @@
 //! The Secrets that a town names: which keys each must have, and what may be in them.
 
 use k8s_openapi::api::core::v1::Secret;
-use rathaus_contract::{Authentication, EPayment, Proof, Provider};
+use rathaus_contract::{Authentication, ClientCredential, EPayment, Provider};
 
 use super::verdict::Verdict;
 use crate::api::conditions::DEPLOYED;
@@ -63,9 +63,11 @@ pub fn named(block: &EPayment) -> Vec<NamedSecret> {
             Some(secret(&project.secret, "provider.giroCheckout.secret".to_owned(), PROJECT))
         }
     };
-    let of_clients = block.clients.iter().filter_map(|client| match &client.proof {
-        Proof::Secret(name) => Some(secret(name, format!("clients[{}].secret", client.name), TOKEN)),
-        Proof::Module(_) => None,
+    let of_clients = block.clients.iter().filter_map(|client| match &client.credential {
+        ClientCredential::Secret(name) => {
+            Some(secret(name, format!("clients[{}].secret", client.name), TOKEN))
+        }
+        ClientCredential::Module(_) => None,
     });
     let of_clerks =
         block.clerks.iter().map(|clerks| secret(&clerks.secret, "clerks.secret".to_owned(), CLERKS));
