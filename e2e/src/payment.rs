@@ -90,7 +90,7 @@ async fn confirm_as_citizen(client: &Client, page: Url) -> Result<()> {
         .filter_map(|cookie| cookie.to_str().ok()?.split(';').next().map(str::to_owned))
         .collect();
     let html = read_body(answer).await?;
-    let form = Form::first(&html).context("the page has no form with a button to send it")?;
+    let form = Form::with_first_button(&html).context("the page has no form with a button to send it")?;
     let mut send = client.post(page.join(&form.action)?).form(&form.fields);
     if !cookies.is_empty() {
         send = send.header(header::COOKIE, cookies.join("; "));

@@ -9,8 +9,8 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use rathaus_contract::{
-    Authentication, CheckDigit, Clerks, Client, EPayment, EndPoint, GiroCheckout, Proof, Provider, Receipts,
-    XBezahldienste,
+    Authentication, CheckDigit, Clerks, Client, ClientCredential, EPayment, EndPoint, GiroCheckout, Provider,
+    Receipts, XBezahldienste,
 };
 use url::Url;
 
@@ -244,10 +244,10 @@ fn parse_client(
     context: &BlockContext<'_>,
 ) -> Result<Client, Rejection> {
     let field = |name: &str| format!("clients[{}].{name}", raw.name);
-    let proof = match (&raw.secret, &raw.module) {
-        (Some(secret), None) => Proof::Secret(parse_secret_name(field("secret"), secret)?),
+    let credential = match (&raw.secret, &raw.module) {
+        (Some(secret), None) => ClientCredential::Secret(parse_secret_name(field("secret"), secret)?),
         (None, Some(module)) if context.callers.iter().any(|caller| caller.as_str() == module) => {
-            Proof::Module(module.clone())
+            ClientCredential::Module(module.clone())
         }
         (None, Some(module)) => {
             let problem = format!(
@@ -275,7 +275,7 @@ fn parse_client(
     let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     Ok(Client {
         name: parse_text("clients[].name", &raw.name, 32, is_allowed)?,
-        proof,
+        credential,
         originators: raw
             .originators
             .iter()
@@ -288,7 +288,7 @@ fn parse_client(
 /// Rejects two clients with the same name or the same credentials: a request must identify its client.
 fn check_clients_distinct(clients: &[Client]) -> Result<(), Rejection> {
     for (index, client) in clients.iter().enumerate() {
-        let collides = |other: &&Client| other.name == client.name || other.proof == client.proof;
+        let collides = |other: &&Client| other.name == client.name || other.credential == client.credential;
         if let Some(other) = clients[..index].iter().find(collides) {
             let problem = format!(
                 "and clients[{}] have the same name, secret or module, so that they could not be told apart; give each client different ones",

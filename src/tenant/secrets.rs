@@ -4,7 +4,7 @@
 //! The Secrets that a town's configuration refers to: the keys that each must have and the values allowed.
 
 use k8s_openapi::api::core::v1::Secret;
-use rathaus_contract::{Authentication, EPayment, Proof, Provider};
+use rathaus_contract::{Authentication, ClientCredential, EPayment, Provider};
 
 use super::rejection::Rejection;
 use crate::api::conditions::DEPLOYED;
@@ -66,9 +66,11 @@ pub fn named_secrets(block: &EPayment) -> Vec<NamedSecret> {
             Some(secret(&project.secret, "provider.giroCheckout.secret".to_owned(), PROJECT_KEYS))
         }
     };
-    let client_secrets = block.clients.iter().filter_map(|client| match &client.proof {
-        Proof::Secret(name) => Some(secret(name, format!("clients[{}].secret", client.name), TOKEN_KEYS)),
-        Proof::Module(_) => None,
+    let client_secrets = block.clients.iter().filter_map(|client| match &client.credential {
+        ClientCredential::Secret(name) => {
+            Some(secret(name, format!("clients[{}].secret", client.name), TOKEN_KEYS))
+        }
+        ClientCredential::Module(_) => None,
     });
     let clerks_secret =
         block.clerks.iter().map(|clerks| secret(&clerks.secret, "clerks.secret".to_owned(), CLERKS_KEYS));

@@ -220,7 +220,7 @@ fn a_full_block_is_translated_to_the_contract() {
     let Configuration::EPayment(block) = &module.configuration;
     let Some(clerks) = &block.clerks else { panic!("{block:?}") };
     assert_eq!((clerks.role_claim.as_str(), clerks.role.as_str()), ("groups", "kasse-ahaus"));
-    assert_eq!(block.clients[1].proof, rathaus_contract::Proof::Module("form".to_owned()));
+    assert_eq!(block.clients[1].credential, rathaus_contract::ClientCredential::Module("form".to_owned()));
     let secrets: Vec<String> = module.configuration.secrets().into_iter().map(|secret| secret.name).collect();
     assert_eq!(secrets, ["epay-credentials", "parkportal", "kasse-oidc"]);
 }

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Rules, what was found about each, and how people and programs are told.
+//! Rules, their outcomes, and the report for people (a table) and programs (JSON lines).
 
 use std::fmt;
 
@@ -9,136 +9,137 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde::Serialize;
 
-/// Something that a service must do.
+/// A requirement that a service must meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Rule {
-    /// Its name, such as `states.once`; stays the same for ever.
+    /// Stable name of the rule, such as `states.once`; it never changes.
     #[serde(rename = "rule")]
     pub id: &'static str,
-    /// What it demands.
+    /// The requirement as a sentence.
     pub sentence: &'static str,
-    /// Where it is written.
+    /// The document that states the requirement.
     #[serde(flatten)]
     pub source: Source,
 }
 
-/// Where a rule is written.
+/// The document that states a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
-    /// In a standard, at this place.
+    /// A standard, with the operation, schema or section in it.
     Standard(&'static str),
-    /// An extension of rathaus, judged only on demand; a service without it conforms all the same.
+    /// An extension of rathaus, which is checked only with `--extensions`; a service conforms to the standard
+    /// without it.
     Extension(&'static str),
 }
 
-/// What a rule's check comes to.
-pub type Verdict = Result<(), Finding>;
+/// The result of checking a rule.
+pub type CheckResult = Result<(), Finding>;
 
 /// Why a rule did not pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// The service does otherwise.
+    /// The service breaks the rule.
     Failed(Failure),
-    /// The rule cannot be judged here, for this reason.
+    /// The rule cannot be checked, for this reason.
     NotApplicable(String),
 }
 
-/// What a service did otherwise.
+/// How a service broke a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
-    /// What it was sent, without credentials.
+    /// The request that was sent, without credentials.
     pub sent: String,
-    /// What should have come.
+    /// The answer that the rule demands.
     pub expected: String,
-    /// What came.
+    /// The answer that was received.
     pub seen: String,
 }
 
-/// What was found about a rule.
+/// The outcome of checking a rule, as it appears in the report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum Outcome {
-    /// The service keeps it.
+    /// The service keeps the rule.
     Passed,
-    /// It does not.
+    /// The service breaks the rule.
     Failed(Failure),
-    /// That cannot be told.
+    /// The rule cannot be checked with these options.
     NotApplicable {
-        /// Why, and how it could be.
+        /// Why it cannot be checked, and which option would change that.
         reason: String,
     },
 }
 
 /// A rule and its outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Judged {
-    /// The rule.
+pub struct RuleResult {
+    /// The rule that was checked.
     #[serde(flatten)]
     pub rule: Rule,
-    /// What was found.
+    /// The outcome of the check.
     #[serde(flatten)]
     pub outcome: Outcome,
 }
 
-/// All rules in their order, each judged once.
+/// The results of all rules, in the order in which they were checked.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    judged: Vec<Judged>,
+    results: Vec<RuleResult>,
     extensions: bool,
 }
 
 impl Report {
-    /// An empty report; `extensions` says whether rules of [`Source::Extension`] are judged.
+    /// Creates an empty report; `extensions` says whether rules with [`Source::Extension`] are checked.
     pub fn new(extensions: bool) -> Self {
-        Self { judged: Vec::new(), extensions }
+        Self { results: Vec::new(), extensions }
     }
 
-    /// Judges a rule by its check.
-    pub async fn judge(&mut self, rule: Rule, check: impl Future<Output = Verdict>) {
-        let verdict = match rule.source {
+    /// Runs the `check` of a rule and adds its outcome to the report.
+    pub async fn check(&mut self, rule: Rule, check: impl Future<Output = CheckResult>) {
+        let result = match rule.source {
             Source::Extension(_) if !self.extensions => Err(Finding::not_applicable(
-                "an extension of rathaus, which the standard does not ask for; --extensions judges it",
+                "an extension of rathaus, which the standard does not require; --extensions checks it",
             )),
             _ => check.await,
         };
-        let outcome = match verdict {
+        let outcome = match result {
             Ok(()) => Outcome::Passed,
             Err(Finding::Failed(failure)) => Outcome::Failed(failure),
             Err(Finding::NotApplicable(reason)) => Outcome::NotApplicable { reason },
         };
-        self.judged.push(Judged { rule, outcome });
+        self.results.push(RuleResult { rule, outcome });
     }
 
-    /// Every rule with its outcome, in the order in which they were judged.
-    pub fn judged(&self) -> &[Judged] {
-        &self.judged
+    /// Returns every rule with its outcome, in the order in which they were checked.
+    pub fn results(&self) -> &[RuleResult] {
+        &self.results
     }
 
-    /// The ids of the rules that failed.
-    pub fn failed(&self) -> Vec<&'static str> {
-        let failed = |judged: &&Judged| matches!(judged.outcome, Outcome::Failed(_));
-        self.judged.iter().filter(failed).map(|judged| judged.rule.id).collect()
+    /// Returns the ids of the rules that the service breaks.
+    pub fn failed_rules(&self) -> Vec<&'static str> {
+        let has_failed = |result: &&RuleResult| matches!(result.outcome, Outcome::Failed(_));
+        self.results.iter().filter(has_failed).map(|result| result.rule.id).collect()
     }
 
-    /// One JSON object a line, for programs.
+    /// Returns the results as one JSON object per line, for programs.
     ///
     /// # Errors
-    /// Never for what this crate makes: strings only.
+    /// Does not fail in practice: the results hold only strings, which are always valid JSON.
     pub fn json_lines(&self) -> serde_json::Result<String> {
-        self.judged.iter().map(|judged| Ok(serde_json::to_string(judged)? + "\n")).collect()
+        self.results.iter().map(|result| Ok(serde_json::to_string(result)? + "\n")).collect()
     }
 }
 
 impl Finding {
-    /// The rule cannot be judged, for this reason.
+    /// The rule cannot be checked, for this reason.
     pub fn not_applicable(reason: &str) -> Self {
         Self::NotApplicable(reason.to_owned())
     }
 }
 
 impl Outcome {
-    fn word(&self) -> &'static str {
+    fn label(&self) -> &'static str {
         match self {
             Self::Passed => "passed",
             Self::Failed(_) => "FAILED",
@@ -156,16 +157,16 @@ impl fmt::Display for Source {
     }
 }
 
-/// For people: a table of all rules, then each failure in full, then the count.
+/// The report for people: a table of all rules, the details of each failure, and the number of each outcome.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = Table::new();
         table.load_style(NOTHING).set_header(["RULE", "OUTCOME", "WHAT IT DEMANDS"]);
-        for Judged { rule, outcome } in &self.judged {
-            table.add_row([rule.id, outcome.word(), rule.sentence]);
+        for RuleResult { rule, outcome } in &self.results {
+            table.add_row([rule.id, outcome.label(), rule.sentence]);
         }
         writeln!(f, "{table}")?;
-        for Judged { rule, outcome } in &self.judged {
+        for RuleResult { rule, outcome } in &self.results {
             match outcome {
                 Outcome::Passed => {}
                 Outcome::NotApplicable { reason } => {
@@ -178,9 +179,9 @@ impl fmt::Display for Report {
                 )?,
             }
         }
-        let count = |word| self.judged.iter().filter(|judged| judged.outcome.word() == word).count();
-        let (passed, failed, other) = (count("passed"), count("FAILED"), count("not applicable"));
-        writeln!(f, "\n{passed} passed, {failed} failed, {other} not applicable")
+        let count = |label| self.results.iter().filter(|result| result.outcome.label() == label).count();
+        let (passed, failed, not_applicable) = (count("passed"), count("FAILED"), count("not applicable"));
+        writeln!(f, "\n{passed} passed, {failed} failed, {not_applicable} not applicable")
     }
 }
 
@@ -191,24 +192,24 @@ mod tests {
     const RULE: Rule = Rule { id: "a.b", sentence: "It does.", source: Source::Standard("section 1") };
     const EXTRA: Rule = Rule { id: "a.c", sentence: "It can.", source: Source::Extension("a header") };
 
-    async fn report(extensions: bool) -> Report {
+    async fn example_report(extensions: bool) -> Report {
         let mut report = Report::new(extensions);
         let failed = Failure { sent: "GET /".into(), expected: "200".into(), seen: "500".into() };
-        report.judge(RULE, async { Ok(()) }).await;
-        report.judge(EXTRA, async { Err(Finding::Failed(failed)) }).await;
+        report.check(RULE, async { Ok(()) }).await;
+        report.check(EXTRA, async { Err(Finding::Failed(failed)) }).await;
         report
     }
 
     #[tokio::test]
-    async fn an_extension_is_judged_only_on_demand() {
-        assert_eq!(report(true).await.failed(), ["a.c"]);
-        assert!(report(false).await.failed().is_empty());
-        assert!(report(false).await.to_string().ends_with("1 passed, 0 failed, 1 not applicable\n"));
+    async fn an_extension_is_checked_only_on_demand() {
+        assert_eq!(example_report(true).await.failed_rules(), ["a.c"]);
+        assert!(example_report(false).await.failed_rules().is_empty());
+        assert!(example_report(false).await.to_string().ends_with("1 passed, 0 failed, 1 not applicable\n"));
     }
 
     #[tokio::test]
-    async fn programs_read_a_line_for_each_rule() {
-        let lines = report(true).await.json_lines().unwrap();
+    async fn json_lines_has_one_object_per_rule() {
+        let lines = example_report(true).await.json_lines().unwrap();
         let lines: Vec<&str> = lines.lines().collect();
         assert_eq!(
             lines,

@@ -1,28 +1,28 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! What a town chose for an e-payment module: the block `ePayment` of `module.json`.
+//! The settings of an e-payment module: the block `ePayment` of `module.json`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-/// The e-payment block. Where it names a Secret, the Secret's keys are files below
+/// The settings of an e-payment module. The keys of the Secrets that it names are files below
 /// [`crate::SECRETS_FOLDER`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EPayment {
-    /// Who moves the money.
+    /// The payment provider that moves the money.
     pub provider: Provider,
     /// The authorities of this municipality that receive money; never empty.
     pub end_points: Vec<EndPoint>,
-    /// Who may ask for payments. Nobody else may.
+    /// The online services that may create payments; all others are refused.
     #[serde(default)]
     pub clients: Vec<Client>,
-    /// The treasury's people; absent: nobody may log in.
+    /// The clerks of the treasury; if absent, nobody can log in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clerks: Option<Clerks>,
-    /// Days after which who paid is forgotten (Art. 5 (1) e DSGVO); what the books need stays.
+    /// Days after which the data about the payer is erased (Art. 5 (1) e DSGVO); bookkeeping data stays.
     pub payer_data_days: u16,
 }
 
@@ -30,28 +30,28 @@ pub struct EPayment {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type")]
 pub enum Provider {
-    /// The module's own pay page, on which one confirms or cancels; no money moves. For tests and demonstrations.
+    /// A pay page of the module itself with buttons to confirm and to cancel, for tests and demonstrations. No money moves.
     Sandbox,
-    /// A payment platform that speaks XBezahldienste 1.0.0, such as the state's.
+    /// A payment platform with an API of XBezahldienste 1.0.0, such as the one of the state.
     XBezahldienste(XBezahldienste),
     /// GiroCheckout of S-Public Services.
     GiroCheckout(GiroCheckout),
 }
 
-/// How a platform that speaks XBezahldienste 1.0.0 is reached.
+/// Address and credentials of a payment platform with an API of XBezahldienste 1.0.0.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct XBezahldienste {
-    /// Base URL, below which `/paymenttransaction` and `/status` are.
+    /// Base URL of the API: the part before `/paymenttransaction` and `/status`.
     pub url: Url,
-    /// The originatorId as which the platform knows this municipality; absent: the one of each request.
+    /// The originatorId of this municipality at the platform; if absent, the one of each request is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub originator_id: Option<String>,
-    /// How the module proves who it is.
+    /// How the module authenticates at the platform.
     pub authentication: Authentication,
 }
 
-/// How the module proves to a platform who it is.
+/// How the module authenticates at a payment platform.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum Authentication {
@@ -64,25 +64,25 @@ pub enum Authentication {
     OAuth2 {
         /// Secret with the keys `client-id` and `client-secret`.
         secret: String,
-        /// Token endpoint.
+        /// URL of the token endpoint.
         token_url: Url,
     },
-    /// Mutual TLS.
+    /// Mutual TLS with a client certificate.
     MutualTLS {
         /// Secret with the keys `tls.crt` and `tls.key` (PEM).
         secret: String,
     },
 }
 
-/// A project at GiroCheckout.
+/// Address and credentials of a project at GiroCheckout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GiroCheckout {
-    /// Base URL of the API, below which `/transaction/start` is.
+    /// Base URL of the API: the part before `/transaction/start`.
     pub url: Url,
-    /// The municipality's number as a merchant.
+    /// The merchant number of the municipality.
     pub merchant_id: String,
-    /// Number of its project.
+    /// The number of the project.
     pub project_id: String,
     /// Secret with the key `project-password`.
     pub secret: String,
@@ -94,73 +94,73 @@ pub struct GiroCheckout {
 pub struct EndPoint {
     /// The endPointId of XBezahldienste, commonly the ARS.
     pub id: String,
-    /// Its id at the provider; absent: the same.
+    /// The id of this authority at the provider; if absent, it is the same as `id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_id: Option<String>,
-    /// Its range of receipt numbers (Kassenzeichen).
+    /// The range from which its payments get receipt numbers (Kassenzeichen).
     pub receipts: Receipts,
-    /// Keys that the bookingData of every item must have, such as `hhst`.
+    /// Keys that the bookingData of every item must contain, such as `hhst`.
     #[serde(default)]
     pub booking_data: Vec<String>,
 }
 
-/// A range of receipt numbers (Kassenzeichen): prefix, running number with leading zeros, check digit.
+/// A range of receipt numbers (Kassenzeichen): a prefix, a sequence number with leading zeros and a check digit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Receipts {
-    /// What every number begins with: capital letters, digits and hyphens.
+    /// The start of every receipt number: capital letters, digits and hyphens.
     pub prefix: String,
-    /// Characters of the whole number, prefix and check digit included.
+    /// Length of a receipt number in characters, including prefix and check digit.
     pub length: u8,
-    /// How the last character is made.
+    /// How the check digit, the last character, is calculated.
     pub check_digit: CheckDigit,
 }
 
-/// How the last character of a receipt number is made.
+/// How the check digit of a receipt number is calculated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum CheckDigit {
-    /// There is none.
+    /// Receipt numbers have no check digit.
     None,
-    /// Luhn (ISO/IEC 7812-1 annex B); letters count as 10 to 35, as in an ISIN (ISO 6166); hyphens do not count.
+    /// Luhn (ISO/IEC 7812-1 annex B). Letters count as 10 to 35, as in an ISIN (ISO 6166); hyphens are skipped.
     Luhn,
 }
 
-/// An online service that may ask for payments.
+/// An online service that may create payments.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Client {
-    /// Its name, also its user name and OAuth client id.
+    /// Name of the client, which is also its HTTP user name and OAuth client id.
     pub name: String,
-    /// How it proves that it is the one.
+    /// How the client authenticates.
     #[serde(flatten)]
-    pub proof: Proof,
-    /// The originatorIds that it may use; never empty.
+    pub credential: ClientCredential,
+    /// The originatorIds that the client may use; never empty.
     pub originators: Vec<String>,
-    /// The endPointIds that it may use; empty: all of this module.
+    /// The endPointIds that the client may use; if empty, all of this module.
     #[serde(default)]
     pub end_points: Vec<String>,
 }
 
-/// How a client proves who it is.
+/// How a client authenticates.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub enum Proof {
+pub enum ClientCredential {
     /// Secret with the key `token`: 32 to 256 visible ASCII characters, sent as bearer token
     /// (RFC 6750), as password (RFC 7617) or as client secret for a short-lived token (RFC 6749, 4.4).
     Secret(String),
-    /// Sibling module of this name, by its token ([`crate::Callers`]).
+    /// Name of the sibling module that is the client; it sends its token ([`crate::Callers`]).
     Module(String),
 }
 
-/// The treasury's people, who log in by OpenID Connect at [`crate::ModuleConfig::issuer`].
+/// The clerks of the treasury, who log in by OpenID Connect at [`crate::ModuleConfig::issuer`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Clerks {
-    /// The module's client id at the issuer.
+    /// The client id of the module at the issuer.
     pub client_id: String,
     /// Secret with the key `client-secret`.
     pub secret: String,
-    /// Claim of the ID token that lists a person's roles, such as `groups`.
+    /// The claim of the ID token that lists the roles of a person, such as `groups`.
     pub role_claim: String,
     /// The role that makes a person a clerk.
     pub role: String,

@@ -1,11 +1,11 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! The module contract, written form: what the operator puts into `/etc/rathaus/module.json` and a
-//! module image reads there. `docs/module-contract.md` tells the rest (ports, paths, signals).
+//! The part of the module contract that is data: the format of `/etc/rathaus/module.json`, which the
+//! operator writes and a module image reads. `docs/module-contract.md` describes the rest (ports, paths,
+//! signals).
 //!
-//! The operator writes exactly this; a module must ignore fields that it does not know, so that a
-//! newer operator can serve an older image.
+//! A module must ignore fields that it does not know, so that an older image works with a newer operator.
 
 mod e_payment;
 
@@ -16,70 +16,71 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 pub use e_payment::{
-    Authentication, CheckDigit, Clerks, Client, EPayment, EndPoint, GiroCheckout, Proof, Provider, Receipts,
-    XBezahldienste,
+    Authentication, CheckDigit, Clerks, Client, ClientCredential, EPayment, EndPoint, GiroCheckout, Provider,
+    Receipts, XBezahldienste,
 };
 
 /// Where the operator mounts [`ModuleConfig`], as JSON (RFC 8259, UTF-8).
 pub const MODULE_FILE: &str = "/etc/rathaus/module.json";
 /// Where the operator mounts the database URL: one line, `postgres://…` as libpq reads it.
 pub const DATABASE_URL_FILE: &str = "/etc/rathaus/database/url";
-/// Where the operator mounts the authority that signed the database server's certificate (PEM);
-/// the URL in [`DATABASE_URL_FILE`] names this path. Absent where state IT gave none.
+/// Where the operator mounts the certificate authority that signed the database server's certificate (PEM);
+/// the URL in [`DATABASE_URL_FILE`] names this path. The file is absent if state IT configured none.
 pub const DATABASE_CA_FILE: &str = "/etc/rathaus/database/ca.crt";
-/// Where the operator mounts the Secrets that the town names: `<Secret>/<key>`, one file each. They may
-/// change while the module runs: it reads them when it needs them.
+/// Where the operator mounts the Secrets that the town names, one file `<Secret>/<key>` for each key. The
+/// files may change while the module runs, so the module reads them each time it needs them.
 pub const SECRETS_FOLDER: &str = "/etc/rathaus/secrets";
-/// Where the operator mounts a token for each sibling in [`ModuleConfig::siblings`], a file of the
-/// sibling's name: a JWT (RFC 7519) to be sent there as bearer token. Replaced before it expires.
+/// Where the operator mounts the tokens for the siblings in [`ModuleConfig::siblings`], one file for each,
+/// named like the sibling. It holds a JWT (RFC 7519), which the module sends to that sibling as bearer token
+/// (RFC 6750). The file is replaced before the token expires.
 pub const TOKENS_FOLDER: &str = "/etc/rathaus/tokens";
 /// The port on which a module serves its public interface, from `/`, without TLS.
 pub const PUBLIC_PORT: u16 = 8080;
 /// The port on which a module serves `/livez`, `/readyz` and `/metrics`.
 pub const ADMIN_PORT: u16 = 9090;
 
-/// All that a module is told about its place: whose it is, how it is reached, what it may call.
+/// The configuration of a module: its municipality, its public URL, and which services it may call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ModuleConfig {
-    /// The municipality whose module this is.
+    /// The municipality that the module belongs to.
     pub municipality: Municipality,
-    /// The module's own name within the municipality, such as `e-payment`.
+    /// The name of the module within the municipality, such as `e-payment`.
     pub module: String,
-    /// Where citizens reach the module; an origin of its own, without a path.
+    /// The URL where citizens reach the module: an origin that no other module shares, without a path.
     pub public_url: Url,
-    /// Pages of the municipality that every page of the module links to.
+    /// The pages of the municipality that every page of the module must link to.
     pub legal: Legal,
-    /// The sibling modules that this one may call: name to in-cluster URL. Nothing else is reachable.
+    /// The sibling modules that this one may call: name to in-cluster URL. Network policies block all others.
     #[serde(default)]
     pub siblings: BTreeMap<String, Url>,
-    /// How siblings prove that they may call this module; absent where none may.
+    /// How to verify the tokens of siblings that call this module; absent if no sibling may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callers: Option<Callers>,
-    /// The OpenID Connect issuer (Discovery 1.0) for citizens and clerks; absent where state IT has none.
+    /// The OpenID Connect issuer (Discovery 1.0) for citizens and clerks; absent if state IT configured none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<Url>,
-    /// Authorities (PEM) that sign the certificates of what the module calls by https, beside the public ones.
+    /// Certificate authorities (PEM) that the module trusts in its https calls, besides the public ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorities: Option<String>,
-    /// What the municipality chose for an e-payment module; present exactly for class type `EPayment`.
+    /// The settings of an e-payment module; present exactly if the class has the type `EPayment`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub e_payment: Option<EPayment>,
 }
 
-/// A municipality as its modules know it.
+/// The municipality that a module belongs to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Municipality {
     /// Technical name, a DNS label (RFC 1123), such as `ahaus`.
     pub name: String,
-    /// Name as citizens read it, such as `Stadt Ahaus`.
+    /// Name to display to citizens, such as `Stadt Ahaus`.
     pub display_name: String,
     /// Amtlicher Regionalschlüssel, 12 digits.
     pub ars: String,
 }
 
-/// The pages that the law asks a public body to link to.
+/// The pages that a public body must link to by law.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Legal {
@@ -91,16 +92,16 @@ pub struct Legal {
     pub accessibility_url: Url,
 }
 
-/// How siblings prove who they are: by JWTs (RFC 7519) that the platform signs for them.
+/// How to verify that a call comes from a sibling: by a JWT (RFC 7519) that the platform signs for it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Callers {
-    /// The `iss` of their tokens.
+    /// The claim `iss` of the siblings' tokens.
     pub issuer: String,
-    /// The `aud` of their tokens: this module.
+    /// The claim `aud` of their tokens, which stands for this module.
     pub audience: String,
-    /// The keys that sign them: a JWK Set (RFC 7517).
+    /// The public keys that verify their signatures: a JWK Set (RFC 7517).
     pub keys: serde_json::Value,
-    /// The modules that may call, and the `sub` of each one's tokens.
+    /// The siblings that may call: name to the claim `sub` of the sibling's tokens.
     pub subjects: BTreeMap<String, String>,
 }

@@ -16,7 +16,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use rathaus_contract::{Callers, Client, ModuleConfig, Proof};
+use rathaus_contract::{Callers, Client, ClientCredential, ModuleConfig};
 use rathaus_kit::Secrets;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -91,9 +91,9 @@ impl Clients {
     /// The keys that siblings' tokens are checked by are none.
     pub fn new(config: &ModuleConfig, clients: &[Client], secrets: Secrets) -> anyhow::Result<Self> {
         let clients = clients.iter().cloned().map(Arc::new);
-        let registered = clients.clone().filter_map(|client| match &client.proof {
-            Proof::Secret(secret) => Some((client.clone(), secret.clone())),
-            Proof::Module(_) => None,
+        let registered = clients.clone().filter_map(|client| match &client.credential {
+            ClientCredential::Secret(secret) => Some((client.clone(), secret.clone())),
+            ClientCredential::Module(_) => None,
         });
         let siblings = config.callers.as_ref().map(|callers| Siblings::new(callers, clients.clone()));
         Ok(Self {
@@ -201,9 +201,9 @@ impl Clients {
 
 impl Siblings {
     fn new(callers: &Callers, clients: impl Iterator<Item = Arc<Client>>) -> anyhow::Result<Self> {
-        let subject = |client: Arc<Client>| match &client.proof {
-            Proof::Module(module) => Some((callers.subjects.get(module)?.clone(), client)),
-            Proof::Secret(_) => None,
+        let subject = |client: Arc<Client>| match &client.credential {
+            ClientCredential::Module(module) => Some((callers.subjects.get(module)?.clone(), client)),
+            ClientCredential::Secret(_) => None,
         };
         Ok(Self {
             keys: serde_json::from_value(callers.keys.clone())

@@ -19,9 +19,9 @@ fn platform_key() -> EncodingKey {
     EncodingKey::from_ec_pem(pem.as_bytes()).unwrap()
 }
 
-struct Place(PathBuf);
+struct ModuleFiles(PathBuf);
 
-impl Place {
+impl ModuleFiles {
     fn new(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("e-payment-auth-{name}-{}", std::process::id()));
         fs::create_dir_all(folder.join("secrets/portal")).unwrap();
@@ -48,11 +48,11 @@ impl Place {
         ]);
         let clients: Vec<Client> = serde_json::from_value(clients).unwrap();
         let config = serde_json::from_value(config).unwrap();
-        Clients::new(&config, &clients, Secrets::below(&self.0)).unwrap()
+        Clients::new(&config, &clients, Secrets::in_config_dir(&self.0)).unwrap()
     }
 }
 
-impl Drop for Place {
+impl Drop for ModuleFiles {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
@@ -73,7 +73,7 @@ fn sibling_token(claims: serde_json::Value, kid: &str) -> String {
 
 #[test]
 fn a_client_is_known_by_bearer_token_and_by_http_basic() {
-    let place = Place::new("known");
+    let place = ModuleFiles::new("known");
     place.write(&format!("{TOKEN}\n"));
     let clients = place.clients();
     let basic = |text: &str| format!("basic {}", BASE64_STANDARD.encode(text));
@@ -96,7 +96,7 @@ fn a_client_is_known_by_bearer_token_and_by_http_basic() {
 
 #[test]
 fn a_client_whose_secret_is_missing_or_easily_guessed_cannot_call() {
-    let place = Place::new("short");
+    let place = ModuleFiles::new("short");
     assert_eq!(who(&place.clients(), &format!("Bearer {TOKEN}")), None);
     place.write("short");
     assert_eq!(who(&place.clients(), "Bearer short"), None);
@@ -106,7 +106,7 @@ fn a_client_whose_secret_is_missing_or_easily_guessed_cannot_call() {
 
 #[test]
 fn a_token_of_two_clients_is_nobodys() {
-    let place = Place::new("twice");
+    let place = ModuleFiles::new("twice");
     place.write(TOKEN);
     let client = |name: &str| -> Client {
         serde_json::from_value(json!({"name": name, "secret": "portal", "originators": ["a"]})).unwrap()
@@ -119,7 +119,7 @@ fn a_token_of_two_clients_is_nobodys() {
 
 #[test]
 fn an_issued_token_holds_until_the_clients_own_changes() {
-    let place = Place::new("issued");
+    let place = ModuleFiles::new("issued");
     place.write(TOKEN);
     let clients = place.clients();
     let token = clients.issue(&clients.by_name("portal", TOKEN).unwrap()).unwrap();
@@ -131,7 +131,7 @@ fn an_issued_token_holds_until_the_clients_own_changes() {
 
 #[test]
 fn a_token_that_nobody_issued_is_refused() {
-    let place = Place::new("forged");
+    let place = ModuleFiles::new("forged");
     place.write(TOKEN);
     let clients = place.clients();
     let now = jsonwebtoken::get_current_timestamp();
@@ -156,7 +156,7 @@ fn a_token_that_nobody_issued_is_refused() {
 
 #[test]
 fn a_sibling_is_known_by_the_platforms_token_for_this_module() {
-    let place = Place::new("sibling");
+    let place = ModuleFiles::new("sibling");
     let clients = place.clients();
     let now = jsonwebtoken::get_current_timestamp();
     let right = json!({"iss": "https://platform.example", "aud": ["http://e-payment.mun-ahaus.svc"],

@@ -31,7 +31,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use axum::Router;
 use clap::Parser;
-use rathaus_kit::{Args, Command, Module, Place, Secrets, web};
+use rathaus_kit::{Args, Command, Module, ModuleFiles, Secrets, web};
 
 use app::{App, Metrics};
 use auth::Clients;
@@ -44,7 +44,7 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
 #[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    args.start_logs();
+    args.init_logging();
     match run(&args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -55,11 +55,11 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: &Args<cli::Command>) -> anyhow::Result<()> {
-    let Place { config, database_url } = rathaus_kit::read(&args.config_dir)?;
+    let ModuleFiles { config, database_url } = rathaus_kit::read_config(&args.config_dir)?;
     if let Some(Command::Migrate) = args.command {
         return rathaus_kit::migrate(&database_url, &MIGRATIONS).await;
     }
-    let pool = rathaus_kit::connect(&database_url)?;
+    let pool = rathaus_kit::connect_lazy(&database_url)?;
     let block = config
         .e_payment
         .clone()
@@ -67,7 +67,7 @@ async fn run(args: &Args<cli::Command>) -> anyhow::Result<()> {
     if let Some(Command::Module(command)) = &args.command {
         return cli::run(command, &pool, &config.municipality, &block).await;
     }
-    let secrets = Secrets::below(&args.config_dir);
+    let secrets = Secrets::in_config_dir(&args.config_dir);
     let provider = ResilientProvider::new(provider::from_config(&config, &block, &secrets)?);
     let clients = Clients::new(&config, &block.clients, secrets)?;
     let (metrics, books) = (Metrics::default(), BookMetrics::default());
@@ -85,7 +85,7 @@ async fn run(args: &Args<cli::Command>) -> anyhow::Result<()> {
     let stop = rathaus_kit::stop_on_signal()?;
     tokio::spawn(erasure::run(pool.clone(), app.block.payer_data_days, stop.clone()));
     tokio::spawn(books.run(pool.clone(), app.block.clone(), stop.clone()));
-    let desk = clerk::routes(app.config.clone(), Secrets::below(&args.config_dir), pool.clone())?;
+    let desk = clerk::routes(app.config.clone(), Secrets::in_config_dir(&args.config_dir), pool.clone())?;
     let routes = Router::new()
         .merge(api::routes())
         .merge(oauth::routes())
@@ -93,7 +93,7 @@ async fn run(args: &Args<cli::Command>) -> anyhow::Result<()> {
         .merge(pay_page::routes())
         .merge(provider::routes())
         .with_state(app.clone())
-        .merge(web::routes())
+        .merge(web::static_routes())
         .merge(desk);
     let poller = tokio::spawn(provider::poller::run(app, stop.clone()));
     rathaus_kit::serve(args, Module { routes, pool, metrics: registry }, stop).await?;

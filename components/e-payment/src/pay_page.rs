@@ -129,7 +129,7 @@ fn page(app: &App, transaction: &Transaction, answer: StatusCode) -> Result<Resp
         "https" => "https:",
         _ => "https: http:",
     });
-    Ok(web::page(answer, &page, target))
+    Ok(web::render_page(answer, &page, target))
 }
 
 fn back(request: &PaymentRequest) -> Option<&Url> {
@@ -137,11 +137,11 @@ fn back(request: &PaymentRequest) -> Option<&Url> {
 }
 
 fn unknown(app: &App) -> Response {
-    web::page(StatusCode::NOT_FOUND, &UnknownPage { config: &app.config }, "")
+    web::render_page(StatusCode::NOT_FOUND, &UnknownPage { config: &app.config }, "")
 }
 
 fn unavailable(app: &App, problem: &Problem) -> Response {
-    web::page(problem.status(), &UnavailablePage { config: &app.config }, "")
+    web::render_page(problem.status(), &UnavailablePage { config: &app.config }, "")
 }
 
 /// An amount as people write it, such as 1.234,56 in German.

@@ -58,7 +58,7 @@ async fn the_program_keeps_every_rule_however_one_proves_who_one_is() {
     for way in ways {
         let report = report(&service.url(""), &[way, vec!["--sandbox", "--extensions"]].concat()).await;
         let passed = |outcome: &Outcome| *outcome == Outcome::Passed;
-        assert!(report.judged().iter().all(|judged| passed(&judged.outcome)), "{report}");
+        assert!(report.results().iter().all(|judged| passed(&judged.outcome)), "{report}");
     }
 }
 
@@ -68,10 +68,10 @@ async fn what_cannot_be_judged_is_told_and_never_left_out() {
     let token = format!("--token={TOKEN}");
     let all = report(&service.url(""), &[&token, "--sandbox", "--extensions"]).await;
     let some = report(&service.url(""), &[&token]).await;
-    let ids = |report: &Report| report.judged().iter().map(|judged| judged.rule.id).collect::<Vec<_>>();
+    let ids = |report: &Report| report.results().iter().map(|judged| judged.rule.id).collect::<Vec<_>>();
     assert_eq!(ids(&some), ids(&all));
     assert_eq!(BTreeSet::from_iter(ids(&all)).len(), ids(&all).len(), "each id is one rule");
-    for judged in some.judged() {
+    for judged in some.results() {
         let told = matches!(&judged.outcome, Outcome::NotApplicable { reason } if !reason.is_empty());
         assert!(judged.outcome == Outcome::Passed || told, "{judged:?}");
         assert_eq!(told, judged.rule.id.starts_with("states.") || !is_standard(judged.rule), "{judged:?}");
@@ -90,7 +90,7 @@ async fn each_seeded_fault_is_found_by_its_rule() {
         async move {
             let proxy = Proxy::start(fault, upstream).await;
             let token = format!("--token={TOKEN}");
-            let failed = report(&proxy.url, &[&token, "--sandbox", "--extensions"]).await.failed();
+            let failed = report(&proxy.url, &[&token, "--sandbox", "--extensions"]).await.failed_rules();
             (fault, rule, failed)
         }
     });
@@ -100,5 +100,5 @@ async fn each_seeded_fault_is_found_by_its_rule() {
     let sound = Proxy::start(Fault::None, service.url("")).await;
     let token = format!("--token={TOKEN}");
     let report = report(&sound.url, &[&token, "--sandbox", "--extensions"]).await;
-    assert!(report.failed().is_empty(), "the proxy itself is no fault: {report}");
+    assert!(report.failed_rules().is_empty(), "the proxy itself is no fault: {report}");
 }

@@ -314,7 +314,7 @@ async fn every_answer_has_the_headers_that_protect_browsers() {
     let service = Service::start(Server::shared()).await;
     let (_, created) = service.create(&payment("R-1")).await;
     let pay = format!("/pay/{}", id(&created));
-    let style = format!("{}/site.css", rathaus_kit::web::FOLDER);
+    let style = format!("{}/site.css", rathaus_kit::web::STATIC_PATH);
     for path in [pay.as_str(), "/pay/unknown", "/nothing", "/static/other/site.css", style.as_str()] {
         let answer = service.http.get(service.url(path)).send().await.unwrap();
         let told = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap());

@@ -1,17 +1,18 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! What every module image needs and none should write again: its place, its database, its probes,
-//! its logs, its pages, its login, and a stop that loses nothing. Knows the module contract and nothing of Kubernetes.
+//! What all module images share: configuration, database, probes, metrics, logs, HTML pages, OpenID
+//! Connect login, secrets and a graceful shutdown. The kit implements the module contract
+//! (`docs/module-contract.md`) and does not depend on Kubernetes.
 
 mod connections;
 mod database;
 mod http_client;
+mod module_files;
 pub mod oidc;
-mod place;
-pub mod seal;
 mod secrets;
 mod serve;
+pub mod signed_cookie;
 pub mod web;
 
 use std::net::SocketAddr;
@@ -20,14 +21,14 @@ use std::path::PathBuf;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
-pub use database::{connect, migrate};
-pub use http_client::http_client;
-pub use place::{Place, read};
+pub use database::{connect_lazy, migrate};
+pub use http_client::http_client_builder;
+pub use module_files::{ModuleFiles, read_config};
 pub use secrets::Secrets;
 pub use serve::{Module, serve, stop_on_signal};
 
-/// The command line of every module image: without a command it serves, with `migrate` it brings its
-/// database up to date. `C` is what the image has beside.
+/// The command line of every module image: it serves without a command and brings its database up to
+/// date with `migrate`. `C` are the additional commands of one image.
 #[derive(Debug, clap::Parser)]
 pub struct Args<C: clap::Subcommand> {
     /// What to do instead of serving.
@@ -36,28 +37,29 @@ pub struct Args<C: clap::Subcommand> {
     /// Folder with `module.json` and `database/url`.
     #[arg(long, global = true, default_value = "/etc/rathaus")]
     pub config_dir: PathBuf,
-    /// Where the public interface is served.
+    /// Address and port of the public interface.
     #[arg(long, default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
-    /// Where probes and metrics are served.
+    /// Address and port of probes and metrics.
     #[arg(long, default_value = "0.0.0.0:9090")]
     pub admin_listen: SocketAddr,
 }
 
-/// What a module image does besides serving.
+/// The commands of a module image.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command<C: clap::Subcommand> {
-    /// Bring the database up to date; repeating it, or several at a time, does no harm.
+    /// Bring the database up to date; it is safe to repeat this and to run several at a time.
     Migrate,
-    /// A command of the module's own.
+    /// A command that only this image has.
     #[command(flatten)]
     Module(C),
 }
 
 impl<C: clap::Subcommand> Args<C> {
-    /// Starts logging: one JSON object a line; `RUST_LOG` sets the filter. On standard output, as the
-    /// module contract says; on standard error where a command of the module's own prints there.
-    pub fn start_logs(&self) {
+    /// Starts logging as one JSON object per line; `RUST_LOG` sets the filter. Logs go to standard
+    /// output, as the module contract demands. They go to standard error for the image's own commands,
+    /// since these print their result on standard output.
+    pub fn init_logging(&self) {
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
         let writer = match self.command {
             Some(Command::Module(_)) => BoxMakeWriter::new(std::io::stderr),

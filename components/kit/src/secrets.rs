@@ -6,23 +6,25 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 
-/// Secrets that the town named, as files that may change while the module runs. Nothing is kept: who
-/// needs one reads it.
+/// The Secrets that the town named, mounted as files `secrets/<Secret>/<key>`. The files may change while
+/// the module runs, so nothing is cached: callers read a value each time they need it.
 #[derive(Clone, Debug)]
 pub struct Secrets {
     folder: PathBuf,
 }
 
 impl Secrets {
-    /// The secrets below a module's configuration folder.
-    pub fn below(config_dir: &Path) -> Self {
+    /// The Secrets in the folder `secrets` of the module's configuration folder.
+    pub fn in_config_dir(config_dir: &Path) -> Self {
         Self { folder: config_dir.join("secrets") }
     }
 
-    /// The text under `key` of the Secret `name`, without the line's end that editors leave.
+    /// Returns the text under `key` of the Secret `name`, without trailing line breaks, which many
+    /// editors append.
     ///
     /// # Errors
-    /// Names the Secret and the key that is missing, empty or no text; never repeats what is in it.
+    /// Fails if the key is missing, empty or not UTF-8. The error names the Secret and the key but never
+    /// the content.
     pub fn read(&self, name: &str, key: &str) -> anyhow::Result<String> {
         let text = fs::read_to_string(self.folder.join(name).join(key))
             .with_context(|| format!("Secret {name} has no readable key {key}"))?;

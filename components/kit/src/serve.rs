@@ -21,37 +21,38 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::{Args, connections};
 
-/// A request that takes longer is given up, so that slow clients hold nobody up.
+/// A request that takes longer is answered with 408, so that slow clients do not hold resources.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
-/// The head of a request must be there by then. Longer than gateways keep a connection without
-/// requests (nginx one minute, Caddy two), so that the gateway is the one to close it.
+/// Time limit for a client to send a complete request head. It is longer than gateways keep an idle
+/// connection (nginx one minute, Caddy two), so that the gateway is the one that closes it.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(150);
-/// A database that does not answer within this time makes the module unready.
+/// The module is unready if the database does not answer within this time.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
-/// The contract gives a module 30 s to stop.
-const GRACE: Duration = Duration::from_secs(25);
-/// What is left of it for giving back the database's connections, which a network may swallow.
+/// Time limit for requests in progress to end after the stop; the module contract gives a module 30 s.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(25);
+/// Time limit for closing the database connections after that; the network may not deliver the close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What a module serves.
+/// What [`serve`] needs of a module.
 pub struct Module {
-    /// The public interface.
+    /// Routes of the public interface.
     pub routes: Router,
-    /// Its database.
+    /// Pool of the module's database, which the readiness probe queries.
     pub pool: PgPool,
-    /// What it counts.
+    /// Metrics that are served at `/metrics`.
     pub metrics: Registry,
 }
 
-struct Admin {
+struct AdminState {
     pool: PgPool,
     metrics: Registry,
 }
 
-/// Serves a module until `stop`, and lets requests under way end.
+/// Serves the public interface, the probes and the metrics until `stop` is cancelled. It then waits for
+/// the requests in progress, for at most 25 s, and closes the database connections.
 ///
 /// # Errors
-/// An address cannot be listened on.
+/// Fails if it cannot listen on one of the two addresses.
 pub async fn serve<C: clap::Subcommand>(
     args: &Args<C>,
     module: Module,
@@ -59,42 +60,43 @@ pub async fn serve<C: clap::Subcommand>(
 ) -> anyhow::Result<()> {
     let admin = Router::new()
         .route("/livez", get(|| async { "ok" }))
-        .route("/readyz", get(ready))
+        .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .with_state(Arc::new(Admin { pool: module.pool.clone(), metrics: module.metrics }));
+        .with_state(Arc::new(AdminState { pool: module.pool.clone(), metrics: module.metrics }));
     let public = module
         .routes
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIMEOUT))
-        .layer(no_change(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .layer(no_change(header::REFERRER_POLICY, "no-referrer"))
-        .layer(no_change(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"))
-        .layer(no_change(header::CACHE_CONTROL, "no-store"));
+        .layer(default_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(default_header(header::REFERRER_POLICY, "no-referrer"))
+        .layer(default_header(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"))
+        .layer(default_header(header::CACHE_CONTROL, "no-store"));
     let listen = async |address| {
         TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
     };
     let (public_listener, admin_listener) = (listen(args.listen).await?, listen(args.admin_listen).await?);
     tracing::info!(public = %public_listener.local_addr()?, admin = %admin_listener.local_addr()?, "serving");
-    let public = connections::serve(public_listener, public, HEAD_TIMEOUT, stop.clone());
-    // Probes and metrics answer until the last request has ended.
-    let probes = tokio::spawn(async move { axum::serve(admin_listener, admin).await });
+    let public = connections::serve_http1(public_listener, public, HEAD_TIMEOUT, stop.clone());
+    // Probes and metrics are answered until the last public request has ended.
+    let admin = tokio::spawn(async move { axum::serve(admin_listener, admin).await });
     tokio::select! {
         () = public => {}
-        () = async { stop.cancelled().await; tokio::time::sleep(GRACE).await } => {
-            tracing::warn!("requests did not end within {} s", GRACE.as_secs());
+        () = async { stop.cancelled().await; tokio::time::sleep(SHUTDOWN_TIMEOUT).await } => {
+            tracing::warn!("requests did not end within {} s", SHUTDOWN_TIMEOUT.as_secs());
         }
     }
-    probes.abort();
+    admin.abort();
     if tokio::time::timeout(CLOSE_TIMEOUT, module.pool.close()).await.is_err() {
-        tracing::warn!("the database did not take back its connections within {} s", CLOSE_TIMEOUT.as_secs());
+        tracing::warn!("the database connections did not close within {} s", CLOSE_TIMEOUT.as_secs());
     }
     Ok(())
 }
 
-fn no_change(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+/// Sets a header on responses that do not have it yet.
+fn default_header(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
     SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
 }
 
-async fn ready(State(admin): State<Arc<Admin>>) -> (StatusCode, &'static str) {
+async fn readyz(State(admin): State<Arc<AdminState>>) -> (StatusCode, &'static str) {
     let query = sqlx::query("SELECT 1").execute(&admin.pool);
     match tokio::time::timeout(PROBE_TIMEOUT, query).await {
         Ok(Ok(_)) => (StatusCode::OK, "ok"),
@@ -102,21 +104,22 @@ async fn ready(State(admin): State<Arc<Admin>>) -> (StatusCode, &'static str) {
     }
 }
 
-async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
+async fn metrics(State(admin): State<Arc<AdminState>>) -> Response {
     let mut text = String::new();
     match encode(&mut text, &admin.metrics) {
         Ok(()) => {
-            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            ([(header::CONTENT_TYPE, kind)], text).into_response()
+            let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(header::CONTENT_TYPE, media_type)], text).into_response()
         }
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }
 
-/// What SIGTERM and SIGINT stop: serving, and whatever a module does beside.
+/// Returns a token that is cancelled on SIGTERM and SIGINT. Pass it to [`serve`] and to the module's
+/// background tasks.
 ///
 /// # Errors
-/// Signals cannot be listened to.
+/// Fails if the signal handlers cannot be installed.
 pub fn stop_on_signal() -> anyhow::Result<CancellationToken> {
     let stop = CancellationToken::new();
     for kind in [SignalKind::terminate(), SignalKind::interrupt()] {

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Pages in KERN, the design system of the German administration: `templates/page.html` is what every
-//! page extends, and its style sheets and fonts are served from here, out of the binary.
+//! HTML pages in KERN, the design system of the German administration. Every page extends
+//! `templates/page.html`; the style sheets and fonts are compiled into the binary and served from here.
 
 use askama::Template;
 use axum::Router;
@@ -11,55 +11,58 @@ use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 
-/// Where style sheets and fonts are. Its name changes with what is in it, so that browsers may keep it.
-pub const FOLDER: &str = concat!("/static/", env!("WEB_DIGEST"));
+/// URL path of the style sheets and fonts. It contains a digest of their content, so that browsers may
+/// cache them for ever.
+pub const STATIC_PATH: &str = concat!("/static/", env!("WEB_DIGEST"));
 
-const A_YEAR: &str = "public, max-age=31536000, immutable";
+const CACHE_FOR_A_YEAR: &str = "public, max-age=31536000, immutable";
 const CSS: &str = "text/css; charset=utf-8";
 const WOFF2: &str = "font/woff2";
 
-macro_rules! kern {
+macro_rules! include_kern_file {
     ($name:literal) => {
         include_bytes!(concat!(env!("KERN"), "/", $name))
     };
 }
 
-/// Name, media type and content of each file. Fira Sans is under OFL-1.1, said in each font's own
-/// metadata.
-const FILES: [(&str, &str, &[u8]); 5] = [
-    ("kern.css", CSS, kern!("kern.min.css")),
+/// Name, media type and content of each file. Fira Sans is licensed under OFL-1.1; the metadata of each
+/// font file says so.
+const STATIC_FILES: [(&str, &str, &[u8]); 5] = [
+    ("kern.css", CSS, include_kern_file!("kern.min.css")),
     ("site.css", CSS, include_bytes!("../web/site.css")),
-    ("FiraSans-Regular.woff2", WOFF2, kern!("fonts/fira-sans/FiraSans-Regular.woff2")),
-    ("FiraSans-Medium.woff2", WOFF2, kern!("fonts/fira-sans/FiraSans-Medium.woff2")),
-    ("FiraSans-SemiBold.woff2", WOFF2, kern!("fonts/fira-sans/FiraSans-SemiBold.woff2")),
+    ("FiraSans-Regular.woff2", WOFF2, include_kern_file!("fonts/fira-sans/FiraSans-Regular.woff2")),
+    ("FiraSans-Medium.woff2", WOFF2, include_kern_file!("fonts/fira-sans/FiraSans-Medium.woff2")),
+    ("FiraSans-SemiBold.woff2", WOFF2, include_kern_file!("fonts/fira-sans/FiraSans-SemiBold.woff2")),
 ];
 
-/// Serves [`FOLDER`].
-pub fn routes() -> Router {
-    Router::new().route(&format!("{FOLDER}/{{name}}"), get(file))
+/// Returns the routes that serve the files below [`STATIC_PATH`].
+pub fn static_routes() -> Router {
+    Router::new().route(&format!("{STATIC_PATH}/{{name}}"), get(static_file))
 }
 
-async fn file(Path(wanted): Path<String>) -> Response {
-    match FILES.iter().find(|(name, ..)| *name == wanted) {
-        Some(&(_, kind, content)) => {
-            ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, A_YEAR)], content).into_response()
+async fn static_file(Path(requested): Path<String>) -> Response {
+    match STATIC_FILES.iter().find(|(name, ..)| *name == requested) {
+        Some(&(_, media_type, content)) => {
+            let headers = [(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, CACHE_FOR_A_YEAR)];
+            (headers, content).into_response()
         }
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }
 
-/// A page, under a policy that lets it load [`FOLDER`] and nothing else, and run nothing. Its forms may
-/// lead to the module itself, and to `form_targets`: source expressions of the Content Security Policy.
-pub fn page(status: StatusCode, page: &impl Template, form_targets: &str) -> Response {
-    // KERN's icons are images within its style sheet.
+/// Renders `template` as a response. Its Content Security Policy lets the page load the files below
+/// [`STATIC_PATH`] and nothing else, and run no scripts. Forms may be sent to the module itself and to
+/// `form_targets`: source expressions of the policy, separated by spaces.
+pub fn render_page(status: StatusCode, template: &impl Template, form_targets: &str) -> Response {
+    // KERN embeds its icons as data URLs in its style sheet.
     let policy = format!(
         "default-src 'none'; style-src 'self'; font-src 'self'; img-src data:; \
          form-action 'self' {form_targets}; frame-ancestors 'none'; base-uri 'none'"
     );
-    match page.render() {
-        Ok(text) => (status, [(header::CONTENT_SECURITY_POLICY, policy)], Html(text)).into_response(),
+    match template.render() {
+        Ok(html) => (status, [(header::CONTENT_SECURITY_POLICY, policy)], Html(html)).into_response(),
         Err(error) => {
-            tracing::error!(%error, "page");
+            tracing::error!(%error, "cannot render a page");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }

@@ -170,8 +170,8 @@ async fn conformance(options: &rathaus_conformance::e_payment::Options, json: bo
     } else {
         print!("{report}");
     }
-    match report.failed().len() {
+    match report.failed_rules().len() {
         0 => Ok(()),
-        failed => bail!("{} fails {failed} of {} rules", options.url, report.judged().len()),
+        failed => bail!("{} fails {failed} of {} rules", options.url, report.results().len()),
     }
 }

@@ -1,72 +1,73 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Errors: what they look like, who sees what, and that a refused request leaves nothing behind.
+//! Rules on errors: their format, who may see which transaction, and that a refused request stores nothing.
 //!
-//! Left open by the standard, and so not judged: the exact status of a refusal (400, 409 or 422), and
-//! whether `type` and `detail` are there; where they are, they keep their limits.
+//! The standard leaves open, and so the rules do not check, the exact status of a refusal (400, 409 or 422) and
+//! whether `type` and `detail` are present; if they are, they must keep their limits.
 
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::Value;
 
 use super::expect::{
-    BODY, BOOKING, CREATE, EXISTS, FIELD, PAIR, POLL, PROBLEM, REQUEST, STATUS, SUM, extension, rule,
+    BODY_CODES, BOOKING_CODES, CREATE, EXISTS_CODES, FIELD_CODES, PAIR_CODES, POLL, PROBLEM, REQUEST, STATUS,
+    SUM_CODES, extension, rule,
 };
-use super::payment::{euros, letters};
+use super::payment::{euros, repeat_letter};
 use super::session::{Answer, Session};
-use crate::{Finding, Report, Rule, Verdict};
+use crate::{CheckResult, Finding, Report, Rule};
 
-/// An id of the standard's form that no service gives.
-const NOBODY: &str = "conformance-unknown-0000000000000000";
+/// A well-formed id that no service knows.
+const UNKNOWN_ID: &str = "conformance-unknown-0000000000000000";
 
-pub async fn judge(session: &Session, report: &mut Report) {
-    report.judge(SHAPE, shape(session)).await;
-    report.judge(LIMITS, limits(session)).await;
-    report.judge(EXISTING, existing(session)).await;
-    report.judge(NOTHING_STORED, nothing_stored(session)).await;
-    report.judge(BOOKING_DATA, booking_data(session)).await;
-    report.judge(UNKNOWN, unknown(session)).await;
-    report.judge(FOREIGN, foreign(session)).await;
-    report.judge(END_POINT, end_point(session)).await;
-    report.judge(STATUS_OF_UNKNOWN, status_of_unknown(session)).await;
-    report.judge(PATH_IDS, path_ids(session)).await;
-    report.judge(METHODS, methods(session)).await;
-    report.judge(TWICE, twice(session)).await;
+pub async fn check(session: &Session, report: &mut Report) {
+    report.check(PROBLEM_FORMAT, check_problem_format(session)).await;
+    report.check(LENGTH_LIMITS, check_length_limits(session)).await;
+    report.check(EXISTING_PAYMENT, check_payment_exists(session)).await;
+    report.check(NOTHING_STORED, check_nothing_stored(session)).await;
+    report.check(BOOKING_DATA, check_booking_data(session)).await;
+    report.check(UNKNOWN_TRANSACTION, check_unknown_transaction(session)).await;
+    report.check(FOREIGN_ORIGINATOR, check_foreign_originator(session)).await;
+    report.check(UNKNOWN_END_POINT, check_unknown_end_point(session)).await;
+    report.check(STATUS_OF_UNKNOWN, check_status_of_unknown(session)).await;
+    report.check(PATH_IDS, check_path_ids(session)).await;
+    report.check(OTHER_METHODS, check_other_methods(session)).await;
+    report.check(DUPLICATE_KEYS, check_duplicate_keys(session)).await;
 }
 
-const SHAPE: Rule = rule(
+const PROBLEM_FORMAT: Rule = rule(
     "errors.problem",
     "Errors are application/problem+json with the status of the answer, a title and a functionalCode of the standard.",
     PROBLEM,
 );
-async fn shape(session: &Session) -> Verdict {
-    for answer in errors(session).await? {
-        problem(&answer)?;
+async fn check_problem_format(session: &Session) -> CheckResult {
+    for answer in provoke_errors(session).await? {
+        ensure_problem(&answer)?;
     }
     Ok(())
 }
 
-/// One error of each kind.
-async fn errors(session: &Session) -> Result<Vec<Answer>, Finding> {
+/// Provokes one error of each kind.
+async fn provoke_errors(session: &Session) -> Result<Vec<Answer>, Finding> {
     let request = session.payment();
-    session.create(&request).await?.accepted()?;
-    let mut other = request;
-    other["purpose"] = "Etwas anderes".into();
-    let mut off = session.payment();
-    off["grosAmount"] = euros(28_81);
-    let elsewhere = format!("paymenttransaction/{}/{NOBODY}", session.originator);
+    session.create(&request).await?.expect_accepted()?;
+    let mut changed = request;
+    changed["purpose"] = "Etwas anderes".into();
+    let mut wrong_sum = session.payment();
+    wrong_sum["grosAmount"] = euros(28_81);
+    let unknown_end_point = format!("paymenttransaction/{}/{UNKNOWN_ID}", session.originator);
     Ok(vec![
-        session.create(&session.without("/purpose").request).await?,
-        session.create(&off).await?,
-        session.create(&other).await?,
-        session.create_from("{").await?,
-        session.poll(NOBODY).await?,
-        session.get(&format!("{elsewhere}/{NOBODY}")).await?,
+        session.create(&session.payment_without("/purpose").request).await?,
+        session.create(&wrong_sum).await?,
+        session.create(&changed).await?,
+        session.create_raw("{").await?,
+        session.poll(UNKNOWN_ID).await?,
+        session.get(&format!("{unknown_end_point}/{UNKNOWN_ID}")).await?,
     ])
 }
 
-const CODES: [&str; 8] = [
+const FUNCTIONAL_CODES: [&str; 8] = [
     "NO_VALID_ORIGINATOR_OR_ENDPOINT",
     "NO_VALID_ORIGINATOR_OR_DESTINATION",
     "PAYMENT_EXISTS",
@@ -77,124 +78,134 @@ const CODES: [&str; 8] = [
     "UNSPECIFIED",
 ];
 
-fn problem(answer: &Answer) -> Verdict {
+fn ensure_problem(answer: &Answer) -> CheckResult {
     let field = |name: &str| &answer.json[name];
-    let kind = answer.header("content-type");
-    answer.demand((400..600).contains(&answer.status), "an error")?;
-    answer.demand(kind.starts_with("application/problem+json"), "content-type: application/problem+json")?;
-    answer.demand(field("status") == answer.status, format!("status {} in the body, too", answer.status))?;
-    let code = field("functionalCode").as_str().is_some_and(|code| CODES.contains(&code));
-    answer.demand(code, format!("functionalCode, one of {}", CODES.join(", ")))?;
-    answer.demand(field("title").is_string(), "a title")?;
-    for (name, longest) in [("type", 2082), ("title", 250), ("detail", 2000)] {
+    let content_type = answer.header("content-type");
+    answer.ensure((400..600).contains(&answer.status), "an error status")?;
+    answer.ensure(
+        content_type.starts_with("application/problem+json"),
+        "content-type: application/problem+json",
+    )?;
+    answer
+        .ensure(field("status") == answer.status, format!("status {} in the body as well", answer.status))?;
+    let has_code = field("functionalCode").as_str().is_some_and(|code| FUNCTIONAL_CODES.contains(&code));
+    answer.ensure(has_code, format!("functionalCode, one of {}", FUNCTIONAL_CODES.join(", ")))?;
+    answer.ensure(field("title").is_string(), "a title")?;
+    for (name, max_length) in [("type", 2082), ("title", 250), ("detail", 2000)] {
         let fits = match field(name) {
             Value::Null => true,
-            value => value.as_str().is_some_and(|text| text.chars().count() <= longest),
+            value => value.as_str().is_some_and(|text| text.chars().count() <= max_length),
         };
-        answer.demand(fits, format!("{name}, a text of at most {longest} characters"))?;
+        answer.ensure(fits, format!("{name}, a text of at most {max_length} characters"))?;
     }
     Ok(())
 }
 
-const LIMITS: Rule = rule(
+const LENGTH_LIMITS: Rule = rule(
     "errors.limits",
-    "title and detail keep to 250 and 2000 characters, even where what was wrong is long.",
+    "title and detail have at most 250 and 2000 characters, even if the invalid value is long.",
     PROBLEM,
 );
-async fn limits(session: &Session) -> Verdict {
-    let long = letters("ä", 5000);
+async fn check_length_limits(session: &Session) -> CheckResult {
+    let long = repeat_letter("ä", 5000);
     for pointer in ["/requestId", "/purpose", "/currency", "/items/0/taxRate", "/requestor/gender"] {
-        problem(&session.create(&session.with(pointer, long.clone()).request).await?)?;
+        ensure_problem(&session.create(&session.payment_with(pointer, long.clone()).request).await?)?;
     }
     Ok(())
 }
 
-const EXISTING: Rule =
-    rule("errors.payment-exists", "A requestId that is taken is told as PAYMENT_EXISTS.", PROBLEM);
-async fn existing(session: &Session) -> Verdict {
+const EXISTING_PAYMENT: Rule = rule(
+    "errors.payment-exists",
+    "A requestId that another payment has is refused with PAYMENT_EXISTS.",
+    PROBLEM,
+);
+async fn check_payment_exists(session: &Session) -> CheckResult {
     let request = session.payment();
-    session.create(&request).await?.accepted()?;
-    let mut other = request;
-    other["description"] = "Etwas anderes".into();
-    session.create(&other).await?.refused(EXISTS)
+    session.create(&request).await?.expect_accepted()?;
+    let mut changed = request;
+    changed["description"] = "Etwas anderes".into();
+    session.create(&changed).await?.expect_refused(EXISTS_CODES)
 }
 
 const NOTHING_STORED: Rule = rule(
     "errors.nothing-stored",
-    "A refused request leaves nothing behind: its requestId can be used afterwards.",
+    "A refused request stores nothing: its requestId can be used afterwards.",
     CREATE,
 );
-async fn nothing_stored(session: &Session) -> Verdict {
-    let wrong: [(&str, Value, &[&str]); 4] = [
-        ("/purpose", letters("a", 28), FIELD),
-        ("/grosAmount", euros(28_81), SUM),
-        ("/items/0/bookingData", Value::Array(vec![]), BOOKING),
-        ("/requestor/gender", "X".into(), FIELD),
+async fn check_nothing_stored(session: &Session) -> CheckResult {
+    let invalid_fields: [(&str, Value, &[&str]); 4] = [
+        ("/purpose", repeat_letter("a", 28), FIELD_CODES),
+        ("/grosAmount", euros(28_81), SUM_CODES),
+        ("/items/0/bookingData", Value::Array(vec![]), BOOKING_CODES),
+        ("/requestor/gender", "X".into(), FIELD_CODES),
     ];
-    for (pointer, value, codes) in wrong {
+    for (pointer, value, codes) in invalid_fields {
         let request = session.payment();
         let mut refused = request.clone();
         if let Some(field) = refused.pointer_mut(pointer) {
             *field = value;
         }
-        session.create(&refused).await?.refused(codes)?;
-        session.create(&request).await?.accepted()?;
+        session.create(&refused).await?.expect_refused(codes)?;
+        session.create(&request).await?.expect_accepted()?;
     }
     let request = session.payment();
     let text = request.to_string();
-    session.create_from(&text.as_bytes()[..text.len() - 1]).await?.refused(BODY)?;
-    session.create(&request).await?.accepted().map(drop)
+    session.create_raw(&text.as_bytes()[..text.len() - 1]).await?.expect_refused(BODY_CODES)?;
+    session.create(&request).await?.expect_accepted().map(drop)
 }
 
 const BOOKING_DATA: Rule = rule(
     "errors.booking-data-missing",
-    "A missing key of bookingData that the authority needs is told as BOOKING_DATA_MISSING.",
+    "An item without a key of bookingData that the authority needs is refused with BOOKING_DATA_MISSING.",
     REQUEST,
 );
-async fn booking_data(session: &Session) -> Verdict {
+async fn check_booking_data(session: &Session) -> CheckResult {
     if session.booking_data.is_empty() {
         let reason = "the authority needs no bookingData; --booking-data KEY=VALUE says which it needs";
         return Err(Finding::not_applicable(reason));
     }
     for key in session.booking_data.keys() {
-        let missing = session.without(&format!("/items/0/bookingData/{key}")).request;
-        session.create(&missing).await?.refused(&["BOOKING_DATA_MISSING"])?;
+        let missing = session.payment_without(&format!("/items/0/bookingData/{key}")).request;
+        session.create(&missing).await?.expect_refused(&["BOOKING_DATA_MISSING"])?;
     }
     Ok(())
 }
 
-const UNKNOWN: Rule = rule("errors.unknown-transaction", "A transaction that is not there is 404.", POLL);
-async fn unknown(session: &Session) -> Verdict {
-    let answer = session.poll(NOBODY).await?;
-    answer.demand(answer.status == 404, "404")
+const UNKNOWN_TRANSACTION: Rule =
+    rule("errors.unknown-transaction", "Polling an unknown transaction answers 404.", POLL);
+async fn check_unknown_transaction(session: &Session) -> CheckResult {
+    let answer = session.poll(UNKNOWN_ID).await?;
+    answer.ensure(answer.status == 404, "404")
 }
 
-const FOREIGN: Rule = rule(
+const FOREIGN_ORIGINATOR: Rule = rule(
     "errors.foreign-originator",
-    "A transaction is not told to another originator or end point (403 or 404).",
+    "Polling a transaction with another originator or end point answers 403 or 404.",
     POLL,
 );
-async fn foreign(session: &Session) -> Verdict {
-    let id = session.create(&session.payment()).await?.accepted()?;
-    for (originator, end_point) in [(NOBODY, session.end_point.as_str()), (&session.originator, NOBODY)] {
+async fn check_foreign_originator(session: &Session) -> CheckResult {
+    let id = session.create(&session.payment()).await?.expect_accepted()?;
+    for (originator, end_point) in
+        [(UNKNOWN_ID, session.end_point.as_str()), (&session.originator, UNKNOWN_ID)]
+    {
         let answer = session.get(&format!("paymenttransaction/{originator}/{end_point}/{id}")).await?;
-        answer.demand([403, 404].contains(&answer.status), "403 or 404")?;
+        answer.ensure([403, 404].contains(&answer.status), "403 or 404")?;
     }
     Ok(())
 }
 
-const END_POINT: Rule = rule(
+const UNKNOWN_END_POINT: Rule = rule(
     "errors.unknown-end-point",
-    "A payment to an end point that the service does not have is refused (403, or 400 or 404) by NO_VALID_ORIGINATOR_OR_ENDPOINT or FORBIDDEN.",
+    "A payment to an end point that the service does not have is refused (400, 403 or 404) with NO_VALID_ORIGINATOR_OR_ENDPOINT or FORBIDDEN.",
     CREATE,
 );
-async fn end_point(session: &Session) -> Verdict {
-    let path = format!("paymenttransaction/{}/{NOBODY}", session.originator);
-    let call = session.call(Method::POST, &path)?.header(CONTENT_TYPE, "application/json");
-    let answer = session.answer(call.body(session.payment().to_string()), &format!("POST {path}")).await?;
-    let code = answer.json["functionalCode"].as_str().is_some_and(|code| PAIR.contains(&code));
-    let holds = code && [400, 403, 404].contains(&answer.status);
-    answer.demand(holds, format!("403, 400 or 404 with functionalCode {}", PAIR.join(" or ")))
+async fn check_unknown_end_point(session: &Session) -> CheckResult {
+    let path = format!("paymenttransaction/{}/{UNKNOWN_ID}", session.originator);
+    let request = session.request(Method::POST, &path)?.header(CONTENT_TYPE, "application/json");
+    let answer = session.send(request.body(session.payment().to_string()), &format!("POST {path}")).await?;
+    let has_code = answer.json["functionalCode"].as_str().is_some_and(|code| PAIR_CODES.contains(&code));
+    let is_refused = has_code && [400, 403, 404].contains(&answer.status);
+    answer.ensure(is_refused, format!("400, 403 or 404 with functionalCode {}", PAIR_CODES.join(" or ")))
 }
 
 const STATUS_OF_UNKNOWN: Rule = rule(
@@ -202,9 +213,9 @@ const STATUS_OF_UNKNOWN: Rule = rule(
     "GET /status answers 403 for a pair that is not configured.",
     STATUS,
 );
-async fn status_of_unknown(session: &Session) -> Verdict {
-    let answer = session.get(&format!("status/{}/{NOBODY}", session.originator)).await?;
-    answer.demand(answer.status == 403, "403")
+async fn check_status_of_unknown(session: &Session) -> CheckResult {
+    let answer = session.get(&format!("status/{}/{UNKNOWN_ID}", session.originator)).await?;
+    answer.ensure(answer.status == 403, "403")
 }
 
 const PATH_IDS: Rule = rule(
@@ -212,56 +223,63 @@ const PATH_IDS: Rule = rule(
     "originatorId and endPointId have 1 to 36 letters, digits, _ and -; anything else is refused.",
     CREATE,
 );
-async fn path_ids(session: &Session) -> Verdict {
-    let long = "a".repeat(37);
-    for odd in ["%20", "a.b", "a%2Fb", "%00", "%FF", "%F0%9F%99%82", "a'b", &long] {
-        for path in [format!("{odd}/{}", session.end_point), format!("{}/{odd}", session.originator)] {
-            session.get(&format!("status/{path}")).await?.client_error()?;
-            session.get(&format!("paymenttransaction/{path}/{NOBODY}")).await?.client_error()?;
+async fn check_path_ids(session: &Session) -> CheckResult {
+    let too_long = "a".repeat(37);
+    for invalid in ["%20", "a.b", "a%2Fb", "%00", "%FF", "%F0%9F%99%82", "a'b", &too_long] {
+        for path in [format!("{invalid}/{}", session.end_point), format!("{}/{invalid}", session.originator)]
+        {
+            session.get(&format!("status/{path}")).await?.expect_client_error()?;
+            session.get(&format!("paymenttransaction/{path}/{UNKNOWN_ID}")).await?.expect_client_error()?;
         }
     }
-    for odd in ["%00", "%FF", "..%2F", "a'b"] {
-        session.poll(odd).await?.client_error()?;
+    for invalid in ["%00", "%FF", "..%2F", "a'b"] {
+        session.poll(invalid).await?.expect_client_error()?;
     }
     Ok(())
 }
 
-const METHODS: Rule = rule(
+const OTHER_METHODS: Rule = rule(
     "errors.other-methods",
-    "Other methods than those of the standard are refused, and what is there stays.",
+    "HTTP methods that the standard does not define are refused and change nothing.",
     CREATE,
 );
-async fn methods(session: &Session) -> Verdict {
+async fn check_other_methods(session: &Session) -> CheckResult {
     let created = session.create(&session.payment()).await?;
-    let id = created.accepted()?;
-    let (collection, one) = (session.creating(), session.polling(&id));
+    let id = created.expect_accepted()?;
+    let (collection, transaction) = (session.create_path(), session.poll_path(&id));
     for (method, path) in [
         (Method::GET, &collection),
         (Method::PUT, &collection),
         (Method::DELETE, &collection),
-        (Method::POST, &one),
-        (Method::PUT, &one),
-        (Method::PATCH, &one),
-        (Method::DELETE, &one),
-        (Method::POST, &session.asking()),
+        (Method::POST, &transaction),
+        (Method::PUT, &transaction),
+        (Method::PATCH, &transaction),
+        (Method::DELETE, &transaction),
+        (Method::POST, &session.status_path()),
     ] {
-        let call = session.call(method.clone(), path)?;
-        session.answer(call, &format!("{method} {path}")).await?.client_error()?;
+        let request = session.request(method.clone(), path)?;
+        session.send(request, &format!("{method} {path}")).await?.expect_client_error()?;
     }
     let now = session.poll(&id).await?;
-    now.demand(now.json == created.json, "what it was before")
+    now.ensure(now.json == created.json, "the transaction as it was before")
 }
 
-const TWICE: Rule = extension(
+const DUPLICATE_KEYS: Rule = extension(
     "errors.duplicate-keys",
-    "A field or a key of bookingData that is there twice is refused: of two none can be the right one.",
+    "A request with a duplicate field or a duplicate key of bookingData is refused, since either value could be meant.",
     "RFC 8259, section 4",
 );
-async fn twice(session: &Session) -> Verdict {
+async fn check_duplicate_keys(session: &Session) -> CheckResult {
     let request = session.payment().to_string();
-    session.create_from(request.replacen('{', "{\"currency\":\"EUR\",", 1)).await?.refused(FIELD)?;
+    session
+        .create_raw(request.replacen('{', "{\"currency\":\"EUR\",", 1))
+        .await?
+        .expect_refused(FIELD_CODES)?;
     let mut data = session.booking_data.clone();
     data.insert("zz".to_owned(), "1".into());
-    let request = session.with("/items/0/bookingData", data).request.to_string();
-    session.create_from(request.replacen("\"zz\":", "\"zz\":\"2\",\"zz\":", 1)).await?.refused(FIELD)
+    let request = session.payment_with("/items/0/bookingData", data).request.to_string();
+    session
+        .create_raw(request.replacen("\"zz\":", "\"zz\":\"2\",\"zz\":", 1))
+        .await?
+        .expect_refused(FIELD_CODES)
 }

@@ -1,26 +1,26 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! What answers must be like, in the words of the standard.
+//! Expectations about the service's answers, in the terms of the standard.
 
 use serde_json::Value;
 
 use super::payment::Sample;
 use super::session::{Answer, Session};
 use crate::report::{Failure, Rule, Source};
-use crate::{Finding, Verdict};
+use crate::{CheckResult, Finding};
 
-/// A rule of the standard.
+/// Defines a rule of the standard; `place` is the operation, schema or section that states it.
 pub const fn rule(id: &'static str, sentence: &'static str, place: &'static str) -> Rule {
     Rule { id, sentence, source: Source::Standard(place) }
 }
 
-/// A rule of rathaus alone.
+/// Defines a rule of an extension of rathaus.
 pub const fn extension(id: &'static str, sentence: &'static str, place: &'static str) -> Rule {
     Rule { id, sentence, source: Source::Extension(place) }
 }
 
-/// Places of XBezahldienste 1.0.0.
+// The operations and schemas of XBezahldienste 1.0.0 that state the rules.
 pub const CREATE: &str = "XBezahldienste 1.0.0, initiate-payment-transaction";
 pub const POLL: &str = "XBezahldienste 1.0.0, get-status-by-ids";
 pub const STATUS: &str = "XBezahldienste 1.0.0, status";
@@ -28,87 +28,89 @@ pub const REQUEST: &str = "XBezahldienste 1.0.0, PaymentRequest";
 pub const INFORMATION: &str = "XBezahldienste 1.0.0, PaymentInformation";
 pub const PROBLEM: &str = "XBezahldienste 1.0.0, Problem; RFC 9457";
 
-/// A field that is not as it should be.
-pub const FIELD: &[&str] = &["VALIDATION_ERROR"];
-/// An amount that is not; some services see it as a sum that does not fit.
-pub const AMOUNT: &[&str] = &["VALIDATION_ERROR", "CALCULATION_ERROR"];
-/// A sum that does not fit.
-pub const SUM: &[&str] = &["CALCULATION_ERROR"];
-/// bookingData that is not; some services see a key that does not count.
-pub const BOOKING: &[&str] = &["VALIDATION_ERROR", "BOOKING_DATA_MISSING"];
-/// No JSON at all may be refused by something in front of the service.
-pub const BODY: &[&str] = &["VALIDATION_ERROR", "UNSPECIFIED"];
-/// A requestId that is taken.
-pub const EXISTS: &[&str] = &["PAYMENT_EXISTS"];
-/// A pair that is not the service's, or not this caller's.
-pub const PAIR: &[&str] =
+// The functionalCodes that are accepted for each kind of invalid request.
+
+/// An invalid field.
+pub const FIELD_CODES: &[&str] = &["VALIDATION_ERROR"];
+/// An invalid amount; a service may also report that the sum does not match.
+pub const AMOUNT_CODES: &[&str] = &["VALIDATION_ERROR", "CALCULATION_ERROR"];
+/// A grosAmount that is not the sum of the items.
+pub const SUM_CODES: &[&str] = &["CALCULATION_ERROR"];
+/// Invalid bookingData; a service may also report the key as missing.
+pub const BOOKING_CODES: &[&str] = &["VALIDATION_ERROR", "BOOKING_DATA_MISSING"];
+/// A body that is not valid JSON; a gateway in front of the service may refuse it without a specific code.
+pub const BODY_CODES: &[&str] = &["VALIDATION_ERROR", "UNSPECIFIED"];
+/// A requestId that another payment has.
+pub const EXISTS_CODES: &[&str] = &["PAYMENT_EXISTS"];
+/// A pair of originator and end point that is not configured, or not for this caller.
+pub const PAIR_CODES: &[&str] =
     &["NO_VALID_ORIGINATOR_OR_ENDPOINT", "NO_VALID_ORIGINATOR_OR_DESTINATION", "FORBIDDEN"];
 
-/// With which a request that is wrong may be refused: the standard leaves the choice.
-const REFUSALS: [u16; 5] = [400, 409, 413, 415, 422];
+/// The HTTP statuses for an invalid request; the standard does not prescribe one of them.
+const REFUSAL_STATUSES: [u16; 5] = [400, 409, 413, 415, 422];
 
 impl Answer {
-    /// The transactionId of a payment that was accepted, whatever its state.
-    pub fn accepted(&self) -> Result<String, Finding> {
-        let id = self.information("transactionId").as_str().filter(|id| !id.is_empty());
+    /// Fails unless the payment was accepted. Returns its transactionId.
+    pub fn expect_accepted(&self) -> Result<String, Finding> {
+        let id = self.payment_information("transactionId").as_str().filter(|id| !id.is_empty());
         match id {
             Some(id) if (200..300).contains(&self.status) => Ok(id.to_owned()),
-            _ => Err(self.unlike("200 with paymentInformation.transactionId")),
+            _ => Err(self.mismatch("200 with paymentInformation.transactionId")),
         }
     }
 
-    /// Refused, with one of these functionalCodes.
-    pub fn refused(&self, codes: &[&str]) -> Verdict {
+    /// Fails unless the request was refused with one of these functionalCodes.
+    pub fn expect_refused(&self, codes: &[&str]) -> CheckResult {
         let code = self.json["functionalCode"].as_str().unwrap_or_default();
-        let holds = REFUSALS.contains(&self.status) && codes.contains(&code);
-        self.demand(holds, format!("one of {REFUSALS:?} with functionalCode {}", codes.join(" or ")))
+        let holds = REFUSAL_STATUSES.contains(&self.status) && codes.contains(&code);
+        self.ensure(holds, format!("one of {REFUSAL_STATUSES:?} with functionalCode {}", codes.join(" or ")))
     }
 
-    /// Neither accepted nor a failure of the service.
-    pub fn client_error(&self) -> Verdict {
-        self.demand((400..500).contains(&self.status), "a status from 400 to 499")
+    /// Fails unless the status is 4xx: the service neither accepts the request nor breaks on it.
+    pub fn expect_client_error(&self) -> CheckResult {
+        self.ensure((400..500).contains(&self.status), "a status from 400 to 499")
     }
 
-    /// This state.
-    pub fn is_in(&self, status: &str) -> Verdict {
-        let holds = (200..300).contains(&self.status) && self.information("status") == status;
-        self.demand(holds, format!("200 with paymentInformation.status {status}"))
+    /// Fails unless the payment is in this state.
+    pub fn expect_state(&self, status: &str) -> CheckResult {
+        let holds = (200..300).contains(&self.status) && self.payment_information("status") == status;
+        self.ensure(holds, format!("200 with paymentInformation.status {status}"))
     }
 }
 
-/// Accepts what is right and refuses what is wrong.
-pub async fn both_sides(
+/// Checks that the service accepts the `valid` requests and refuses the `invalid` ones with one of `codes`.
+pub async fn check_samples(
     session: &Session,
-    right: Vec<Sample>,
-    wrong: Vec<Sample>,
+    valid: Vec<Sample>,
+    invalid: Vec<Sample>,
     codes: &[&str],
-) -> Verdict {
-    for Sample { told, request } in right {
+) -> CheckResult {
+    for Sample { label, request } in valid {
         session
             .create(&request)
             .await
-            .and_then(|answer| answer.accepted())
-            .map_err(|finding| named(&told, finding))?;
+            .and_then(|answer| answer.expect_accepted())
+            .map_err(|finding| add_label(&label, finding))?;
     }
-    for Sample { told, request } in wrong {
-        let refused = session.create(&request).await.and_then(|answer| answer.refused(codes));
-        refused.map_err(|finding| named(&told, finding))?;
+    for Sample { label, request } in invalid {
+        let refused = session.create(&request).await.and_then(|answer| answer.expect_refused(codes));
+        refused.map_err(|finding| add_label(&label, finding))?;
     }
     Ok(())
 }
 
-/// The same finding with what was special about the request in front.
-pub fn named(told: &str, finding: Finding) -> Finding {
+/// Puts the label of the request in front of the request that a failure reports.
+pub fn add_label(label: &str, finding: Finding) -> Finding {
     match finding {
         Finding::Failed(failure) => {
-            Finding::Failed(Failure { sent: format!("{told}: {}", failure.sent), ..failure })
+            Finding::Failed(Failure { sent: format!("{label}: {}", failure.sent), ..failure })
         }
         other => other,
     }
 }
 
-/// A JSON number of at most two decimals, in cents. None for anything else.
-pub fn cents(value: &Value) -> Option<i64> {
+/// Reads a JSON number with at most two decimals as cents. Returns `None` for anything else.
+pub fn parse_cents(value: &Value) -> Option<i64> {
     let Value::Number(number) = value else { return None };
     let text = number.to_string();
     let (whole, decimals) = text.split_once('.').unwrap_or((&text, "0"));
@@ -118,8 +120,8 @@ pub fn cents(value: &Value) -> Option<i64> {
     Some(if negative { whole * 100 - decimals } else { whole * 100 + decimals })
 }
 
-/// Nothing, or not there at all.
-pub fn absent(value: &Value) -> bool {
+/// Returns whether a field is missing, null or empty.
+pub fn is_absent(value: &Value) -> bool {
     value.is_null() || value == ""
 }
 
@@ -130,12 +132,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amounts_are_read_to_the_cent_or_not_at_all() {
-        for (value, read) in [(json!(28.8), Some(2880)), (json!(0), Some(0)), (json!(-0.5), Some(-50))] {
-            assert_eq!(cents(&value), read);
+    fn only_numbers_with_at_most_two_decimals_are_amounts() {
+        for (value, expected) in [(json!(28.8), Some(2880)), (json!(0), Some(0)), (json!(-0.5), Some(-50))] {
+            assert_eq!(parse_cents(&value), expected);
         }
         for value in [json!("28.80"), json!(28.801), json!(null), json!(1e300)] {
-            assert_eq!(cents(&value), None, "{value}");
+            assert_eq!(parse_cents(&value), None, "{value}");
         }
     }
 }

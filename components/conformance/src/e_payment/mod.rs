@@ -1,11 +1,11 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! XBezahldienste 1.0.0 (FITKO): whether a payment service keeps it, seen from outside.
+//! Conformance tests for payment services that implement XBezahldienste 1.0.0 (FITKO).
 //!
-//! Only the three calls of the standard are used, and with `--sandbox` the pay page to which
-//! `transactionRedirectUrl` leads. Where the standard leaves something open, every reading of it passes;
-//! each rule says in its code what it accepts.
+//! They use only the three calls of the standard, and with `--sandbox` the pay page at
+//! `transactionRedirectUrl`. Where the standard leaves something open, every interpretation passes; the code
+//! of each rule says what it accepts.
 
 mod answers;
 mod authentication;
@@ -25,21 +25,22 @@ pub use options::{Buttons, Credentials, Login, Options};
 use crate::Report;
 use session::Session;
 
-/// Judges the service by every rule, in order, asking by `http`: [`Options::client`], or one with another
-/// way to the service. It must follow no redirect.
+/// Checks every rule in order and returns the report. `http` is [`Options::client`] or another client that
+/// can reach the service; it must not follow redirects.
 ///
 /// # Errors
-/// The options are not such that a service can be asked at all, or no token can be fetched by them.
+/// Fails if the URL of the service cannot be called, if the credentials are incomplete, if the service does not
+/// answer, or if no OAuth token can be fetched.
 pub async fn run(options: &Options, http: reqwest::Client) -> anyhow::Result<Report> {
     let session = Session::start(options, http).await?;
     let mut report = Report::new(options.extensions);
-    answers::judge(&session, &mut report).await;
-    request::judge(&session, &mut report).await;
-    sums::judge(&session, &mut report).await;
-    idempotency::judge(&session, &mut report).await;
-    states::judge(&session, &mut report).await;
-    errors::judge(&session, &mut report).await;
-    authentication::judge(&session, &mut report).await;
-    transport::judge(&session, &mut report).await;
+    answers::check(&session, &mut report).await;
+    request::check(&session, &mut report).await;
+    sums::check(&session, &mut report).await;
+    idempotency::check(&session, &mut report).await;
+    states::check(&session, &mut report).await;
+    errors::check(&session, &mut report).await;
+    authentication::check(&session, &mut report).await;
+    transport::check(&session, &mut report).await;
     Ok(report)
 }

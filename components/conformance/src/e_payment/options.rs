@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! What the one who runs it says about the service.
+//! The command line options: which service is tested, and with which credentials.
 
 use std::path::PathBuf;
 
@@ -9,52 +9,52 @@ use anyhow::bail;
 use clap::Args;
 use url::Url;
 
-/// Where the service is, and as whom it is asked.
+/// Address of the service, credentials, and which rules to check.
 #[derive(Clone, Debug, Args)]
 pub struct Options {
-    /// Base URL, below which /paymenttransaction and /status are
+    /// Base URL of the service: the part before /paymenttransaction and /status
     pub url: Url,
     /// originatorId that the service knows
     #[arg(long, value_name = "ID")]
     pub originator: String,
-    /// endPointId that the service knows and that can be paid
+    /// endPointId that the service knows and that can receive payments
     #[arg(long, value_name = "ID")]
     pub end_point: String,
-    /// bookingData that every item needs here, as in hhst=1.1100.1000; repeat it for each key
-    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    /// bookingData that every item needs at this end point, such as hhst=1.1100.1000; repeat it for each key
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_pair)]
     pub booking_data: Vec<(String, String)>,
-    /// How it is proved who asks; without any, nothing is proved.
+    /// The credentials of the runner; without any, it sends none.
     #[command(flatten)]
     pub login: Login,
-    /// Authority of the service's certificate (PEM), beside the public ones
+    /// File with the certificate authority of the service (PEM), which is trusted besides the public ones
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
     /// Also pay, cancel and fail: the page of transactionRedirectUrl must be an HTML form with a button for each
     #[arg(long)]
     pub sandbox: bool,
-    /// What the buttons of the pay page send.
+    /// The buttons of the pay page.
     #[command(flatten)]
     pub buttons: Buttons,
-    /// Also judge what rathaus adds to the standard, such as Idempotency-Key
+    /// Also check the extensions of rathaus to the standard, such as Idempotency-Key
     #[arg(long)]
     pub extensions: bool,
 }
 
-/// The buttons of a sandbox's pay page.
+/// The buttons of a sandbox's pay page: name and value that each button sends.
 #[derive(Clone, Debug, Args)]
 pub struct Buttons {
     /// Button of the pay page that pays
-    #[arg(long, value_name = "NAME=VALUE", value_parser = pair, default_value = "decision=confirm")]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair, default_value = "decision=confirm")]
     pub confirm_button: (String, String),
     /// Button of the pay page that cancels
-    #[arg(long, value_name = "NAME=VALUE", value_parser = pair, default_value = "decision=cancel")]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair, default_value = "decision=cancel")]
     pub cancel_button: (String, String),
     /// Button of the pay page that lets the payment fail
-    #[arg(long, value_name = "NAME=VALUE", value_parser = pair, default_value = "decision=fail")]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair, default_value = "decision=fail")]
     pub fail_button: (String, String),
 }
 
-/// Credentials as they stand on the command line; at most one kind of them.
+/// The credentials on the command line; at most one kind of them may be given.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Login {
     /// Bearer token (RFC 6750)
@@ -69,44 +69,44 @@ pub struct Login {
     /// Client of OAuth 2.0 client credentials (RFC 6749, section 4.4)
     #[arg(long, requires = "client_secret", requires = "token_url")]
     pub client_id: Option<String>,
-    /// Its secret
+    /// Secret of the OAuth 2.0 client
     #[arg(long, env = "XBEZAHLDIENSTE_CLIENT_SECRET", hide_env_values = true)]
     pub client_secret: Option<String>,
-    /// Where the client gets its token
+    /// OAuth 2.0 token endpoint
     #[arg(long, value_name = "URL")]
     pub token_url: Option<Url>,
 }
 
-/// How it is proved who asks.
+/// How the runner authenticates at the service.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credentials {
-    /// It is not; the service is open, or a proxy in front proves it.
+    /// Not at all: the service is open, or a proxy in front of it authenticates (mutual TLS).
     None,
-    /// A bearer token.
+    /// A bearer token (RFC 6750).
     Token(String),
-    /// HTTP Basic.
+    /// HTTP Basic (RFC 7617).
     Basic {
-        /// Who.
+        /// User name.
         user: String,
-        /// What only they know.
+        /// Password of the user.
         password: String,
     },
-    /// OAuth 2.0 client credentials.
+    /// OAuth 2.0 client credentials (RFC 6749, section 4.4).
     Client {
-        /// Who.
+        /// Client id.
         id: String,
-        /// What only they know.
+        /// Client secret.
         secret: String,
-        /// Where that is exchanged for a bearer token.
+        /// Token endpoint, which exchanges them for a bearer token.
         token_url: Url,
     },
 }
 
 impl Login {
-    /// The one kind that is there.
+    /// Returns the kind of credentials that is given.
     ///
     /// # Errors
-    /// Half of a kind is missing.
+    /// Fails if a part of the credentials is missing, such as the password of a user.
     pub fn credentials(&self) -> anyhow::Result<Credentials> {
         Ok(
             match (
@@ -130,7 +130,7 @@ impl Login {
     }
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+fn parse_pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or_else(|| format!("{text} must be NAME=VALUE"))?;
     Ok((name.to_owned(), value.to_owned()))
 }
@@ -142,33 +142,33 @@ mod tests {
     use super::*;
 
     #[derive(Parser)]
-    struct Line {
+    struct CommandLine {
         #[command(flatten)]
         options: Options,
     }
 
-    fn read(more: &[&str]) -> Result<Options, clap::Error> {
-        let always = ["x", "https://a.example", "--originator=o", "--end-point=e"];
-        Line::try_parse_from(always.iter().chain(more)).map(|line| line.options)
+    fn parse_options(more: &[&str]) -> Result<Options, clap::Error> {
+        let required = ["x", "https://a.example", "--originator=o", "--end-point=e"];
+        CommandLine::try_parse_from(required.iter().chain(more)).map(|command_line| command_line.options)
     }
 
     #[test]
-    fn one_kind_of_credentials_is_enough_and_two_are_refused() {
+    fn one_complete_kind_of_credentials_is_accepted() {
         let token_url = "https://a.example/oauth/token";
         let oauth = ["--client-id=c", "--client-secret=s", "--token-url", token_url];
-        let client = read(&oauth).unwrap().login.credentials().unwrap();
+        let client = parse_options(&oauth).unwrap().login.credentials().unwrap();
         let token_url = Url::parse(token_url).unwrap();
         assert!(client == Credentials::Client { id: "c".into(), secret: "s".into(), token_url });
-        assert!(read(&[]).unwrap().login.credentials().unwrap() == Credentials::None);
+        assert!(parse_options(&[]).unwrap().login.credentials().unwrap() == Credentials::None);
         for wrong in [&["--token=t", "--user=u", "--password=p"][..], &["--user=u"], &["--client-id=c"]] {
-            assert!(read(wrong).is_err(), "{wrong:?}");
+            assert!(parse_options(wrong).is_err(), "{wrong:?}");
         }
     }
 
     #[test]
-    fn pairs_are_read_at_their_first_equals_sign() {
-        let options = read(&["--booking-data=hhst=1=2"]).unwrap();
+    fn a_pair_is_split_at_its_first_equals_sign() {
+        let options = parse_options(&["--booking-data=hhst=1=2"]).unwrap();
         assert_eq!(options.booking_data, [("hhst".to_owned(), "1=2".to_owned())]);
-        assert!(read(&["--confirm-button=pay"]).is_err());
+        assert!(parse_options(&["--confirm-button=pay"]).is_err());
     }
 }

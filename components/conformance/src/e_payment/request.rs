@@ -1,60 +1,76 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! The constraint table of `PaymentRequest`, each row on both sides.
+//! Rules on the fields of `PaymentRequest`, each with valid and invalid values.
 //!
-//! Left open by the standard, and so not judged: whether `\w` holds more than ASCII, whether an optional
-//! field may be `null`, whether milliseconds may be left out or another zone than `Z` be given.
+//! The standard leaves open, and so the rules do not check, whether `\w` matches more than ASCII, whether an
+//! optional field may be `null`, and whether a timestamp may lack milliseconds or have another zone than `Z`.
 
 use serde_json::{Value, json};
 
-use super::expect::{AMOUNT, BOOKING, FIELD, REQUEST, both_sides, extension, rule};
-use super::payment::{Sample, euros, letters};
+use super::expect::{AMOUNT_CODES, BOOKING_CODES, FIELD_CODES, REQUEST, check_samples, extension, rule};
+use super::payment::{Sample, euros, repeat_letter};
 use super::session::Session;
 use crate::{Report, Rule};
 
-struct Row {
+struct Constraint {
     rule: Rule,
     codes: &'static [&'static str],
-    right: Vec<Sample>,
-    wrong: Vec<Sample>,
+    valid: Vec<Sample>,
+    invalid: Vec<Sample>,
 }
 
-pub async fn judge(session: &Session, report: &mut Report) {
-    for rows in [top(session), items(session), amounts(session), booking_data(session), requestor(session)] {
-        for Row { rule, codes, right, wrong } in rows {
-            report.judge(rule, both_sides(session, right, wrong, codes)).await;
+pub async fn check(session: &Session, report: &mut Report) {
+    for constraints in [
+        top_level_constraints(session),
+        item_constraints(session),
+        amount_constraints(session),
+        booking_data_constraints(session),
+        requestor_constraints(session),
+    ] {
+        for Constraint { rule, codes, valid, invalid } in constraints {
+            report.check(rule, check_samples(session, valid, invalid, codes)).await;
         }
     }
 }
 
-fn row(id: &'static str, sentence: &'static str, right: Vec<Sample>, wrong: Vec<Sample>) -> Row {
-    Row { rule: rule(id, sentence, REQUEST), codes: FIELD, right, wrong }
+fn constraint(
+    id: &'static str,
+    sentence: &'static str,
+    valid: Vec<Sample>,
+    invalid: Vec<Sample>,
+) -> Constraint {
+    Constraint { rule: rule(id, sentence, REQUEST), codes: FIELD_CODES, valid, invalid }
 }
 
-/// Characters that no reading of `\w` has.
-const ODD: [&str; 5] = ["R 1", "R.1", "R;1", "R<1", "R🙂1"];
+/// requestIds with a character that `\w` does not match in any interpretation.
+const INVALID_IDS: [&str; 5] = ["R 1", "R.1", "R;1", "R<1", "R🙂1"];
 
-fn top(session: &Session) -> Vec<Row> {
-    let with = |pointer, value: Value| session.with(pointer, value);
+fn top_level_constraints(session: &Session) -> Vec<Constraint> {
+    let with = |pointer, value: Value| session.payment_with(pointer, value);
     let required = ["requestId", "currency", "grosAmount", "purpose", "items"];
-    let id_of = |length: usize| {
+    let id_of_length = |length: usize| {
         let mut id = session.request_id();
         while id.len() < length {
             id.push('_');
         }
         Value::from(id)
     };
-    let mut ids: Vec<Sample> = ODD.iter().map(|odd| with("/requestId", (*odd).into())).collect();
-    ids.extend([with("/requestId", id_of(37)), with("/requestId", "".into()), with("/requestId", 1.into())]);
+    let mut invalid_ids: Vec<Sample> =
+        INVALID_IDS.iter().map(|id| with("/requestId", (*id).into())).collect();
+    invalid_ids.extend([
+        with("/requestId", id_of_length(37)),
+        with("/requestId", "".into()),
+        with("/requestId", 1.into()),
+    ]);
     vec![
-        row(
+        constraint(
             "request.required",
-            "requestId, currency, grosAmount, purpose and items must be there.",
+            "requestId, currency, grosAmount, purpose and items are required.",
             vec![],
-            required.map(|field| session.without(&format!("/{field}"))).into(),
+            required.map(|field| session.payment_without(&format!("/{field}"))).into(),
         ),
-        row(
+        constraint(
             "request.unknown-fields",
             "Fields that the standard does not name are tolerated, at every level.",
             vec![
@@ -64,13 +80,13 @@ fn top(session: &Session) -> Vec<Row> {
             ],
             vec![],
         ),
-        row(
+        constraint(
             "request.requestId",
             "requestId has 1 to 36 letters, digits, _ and -.",
-            vec![with("/requestId", id_of(36))],
-            ids,
+            vec![with("/requestId", id_of_length(36))],
+            invalid_ids,
         ),
-        row(
+        constraint(
             "request.requestTimestamp",
             "requestTimestamp is ISO 8601 in UTC, with milliseconds and Z.",
             vec![with("/requestTimestamp", "2024-02-29T23:59:59.999Z".into())],
@@ -78,7 +94,7 @@ fn top(session: &Session) -> Vec<Row> {
                 .map(|text| with("/requestTimestamp", text.into()))
                 .into(),
         ),
-        row(
+        constraint(
             "request.currency",
             "currency is EUR.",
             vec![with("/currency", "EUR".into())],
@@ -89,102 +105,110 @@ fn top(session: &Session) -> Vec<Row> {
                 with("/currency", 978.into()),
             ],
         ),
-        row(
+        constraint(
             "request.purpose",
             "purpose has at most 27 letters, digits, _, - and spaces.",
-            vec![with("/purpose", letters("a", 27)), with("/purpose", "A_b-9 c".into())],
+            vec![with("/purpose", repeat_letter("a", 27)), with("/purpose", "A_b-9 c".into())],
             vec![
-                with("/purpose", letters("a", 28)),
+                with("/purpose", repeat_letter("a", 28)),
                 with("/purpose", "a&b".into()),
                 with("/purpose", "<b>".into()),
                 with("/purpose", "a/b".into()),
             ],
         ),
-        row(
+        constraint(
             "request.description",
             "description has at most 250 letters (also À to ſ), digits, _, -, commas, full stops and spaces.",
-            vec![with("/description", letters("ä", 250)), with("/description", "Größe ſ-1_2, À.".into())],
-            vec![with("/description", letters("ä", 251)), with("/description", "<b>".into())],
+            vec![
+                with("/description", repeat_letter("ä", 250)),
+                with("/description", "Größe ſ-1_2, À.".into()),
+            ],
+            vec![with("/description", repeat_letter("ä", 251)), with("/description", "<b>".into())],
         ),
-        row(
+        constraint(
             "request.redirectUrl",
             "redirectUrl has at most 2082 characters.",
-            vec![with("/redirectUrl", url_of(2082))],
-            vec![with("/redirectUrl", url_of(2083))],
+            vec![with("/redirectUrl", url_of_length(2082))],
+            vec![with("/redirectUrl", url_of_length(2083))],
         ),
-        Row {
+        Constraint {
             rule: extension(
                 "request.redirectUrl.scheme",
                 "redirectUrl is an http or https URL.",
-                "a browser is sent there",
+                "the service redirects the browser to it",
             ),
-            codes: FIELD,
-            right: vec![],
-            wrong: ["javascript:alert(1)", "/return", "data:text/html,x"]
+            codes: FIELD_CODES,
+            valid: vec![],
+            invalid: ["javascript:alert(1)", "/return", "data:text/html,x"]
                 .map(|text| with("/redirectUrl", text.into()))
                 .into(),
         },
     ]
 }
 
-fn items(session: &Session) -> Vec<Row> {
-    let with = |pointer, value: Value| session.with(pointer, value);
-    let free = |count: usize| {
+fn item_constraints(session: &Session) -> Vec<Constraint> {
+    let with = |pointer, value: Value| session.payment_with(pointer, value);
+    let items_of_count = |count: usize| {
         let mut items = vec![session.item(0, 0, 0); count];
         if let Some(first) = items.first_mut() {
             *first = session.item(28_80, 0, 0);
         }
         Value::from(items)
     };
-    let many = |quantity: u32| {
+    let with_quantity = |quantity: u32| {
         let mut item = session.item(quantity, 0, 0);
         item["quantity"] = quantity.into();
         item["singleNetAmount"] = euros(1);
-        Sample::new(session.payment_of(vec![item]), "/items/0/quantity", quantity)
+        Sample::new(session.payment_with_items(vec![item]), "/items/0/quantity", quantity)
     };
-    let taxed = |net, tax, rate: u32| {
-        Sample::new(session.payment_of(vec![session.item(net, tax, rate)]), "/items/0/taxRate", rate)
+    let with_tax_rate = |net, tax, rate: u32| {
+        Sample::new(session.payment_with_items(vec![session.item(net, tax, rate)]), "/items/0/taxRate", rate)
     };
-    let lengths = |pointer: &'static str, id, sentence, longest| {
-        let (right, wrong) = (with(pointer, letters("a", longest)), with(pointer, letters("a", longest + 1)));
-        row(id, sentence, vec![right], vec![wrong])
+    let max_length = |pointer: &'static str, id, sentence, length| {
+        let (valid, invalid) =
+            (with(pointer, repeat_letter("a", length)), with(pointer, repeat_letter("a", length + 1)));
+        constraint(id, sentence, vec![valid], vec![invalid])
     };
     vec![
-        row(
+        constraint(
             "request.items.count",
             "There are 1 to 99 items.",
-            vec![with("/items", free(1)), with("/items", free(99))],
-            vec![with("/items", free(100)), with("/items", json!([])), with("/items", json!({}))],
+            vec![with("/items", items_of_count(1)), with("/items", items_of_count(99))],
+            vec![with("/items", items_of_count(100)), with("/items", json!([])), with("/items", json!({}))],
         ),
-        lengths("/items/0/id", "request.items.id", "An item's id has at most 36 characters.", 36),
-        lengths(
+        max_length("/items/0/id", "request.items.id", "An item's id has at most 36 characters.", 36),
+        max_length(
             "/items/0/reference",
             "request.items.reference",
             "An item's reference has at most 36 characters.",
             36,
         ),
-        lengths(
+        max_length(
             "/items/0/description",
             "request.items.description",
             "An item's description has at most 250 characters.",
             250,
         ),
-        row(
+        constraint(
             "request.items.taxRate",
             "An item's taxRate is from 0 to 100.",
-            vec![taxed(10_00, 0, 0), taxed(10_00, 1_90, 19), taxed(10_00, 10_00, 100)],
             vec![
-                taxed(10_00, 10_10, 101),
+                with_tax_rate(10_00, 0, 0),
+                with_tax_rate(10_00, 1_90, 19),
+                with_tax_rate(10_00, 10_00, 100),
+            ],
+            vec![
+                with_tax_rate(10_00, 10_10, 101),
                 with("/items/0/taxRate", (-1).into()),
                 with("/items/0/taxRate", "19".into()),
             ],
         ),
-        row(
+        constraint(
             "request.items.quantity",
             "An item's quantity is a whole number from 1 to 999999.",
-            vec![many(1), many(999_999)],
+            vec![with_quantity(1), with_quantity(999_999)],
             vec![
-                many(1_000_000),
+                with_quantity(1_000_000),
                 with("/items/0/quantity", 0.into()),
                 with("/items/0/quantity", (-1).into()),
                 with("/items/0/quantity", 1.5.into()),
@@ -193,110 +217,120 @@ fn items(session: &Session) -> Vec<Row> {
     ]
 }
 
-fn amounts(session: &Session) -> Vec<Row> {
-    // The same amount everywhere, so that no sum is wrong.
-    let of = |amount: Value| {
-        let sample = session.with("/grosAmount", amount.clone());
-        let sample = sample.and("/items/0/totalNetAmount", amount.clone());
-        sample.and("/items/0/singleNetAmount", amount)
+fn amount_constraints(session: &Session) -> Vec<Constraint> {
+    // All fields get the same amount, so that the sum is still correct.
+    let with_amount = |amount: Value| {
+        let sample = session.payment_with("/grosAmount", amount.clone());
+        let sample = sample.and_with("/items/0/totalNetAmount", amount.clone());
+        sample.and_with("/items/0/singleNetAmount", amount)
     };
-    let two = session.payment_of(vec![session.item(50_000_000, 0, 0), session.item(49_999_901, 0, 0)]);
+    let large_items =
+        session.payment_with_items(vec![session.item(50_000_000, 0, 0), session.item(49_999_901, 0, 0)]);
     let item_fields = ["totalNetAmount", "totalTaxAmount", "singleNetAmount", "singleTaxAmount"]
         .map(|field| format!("/items/0/{field}"));
-    let mut wrong: Vec<Sample> = Vec::new();
+    let mut invalid: Vec<Sample> = Vec::new();
     for pointer in &item_fields {
-        wrong.extend([session.without(pointer), session.with(pointer, Value::Null)]);
-        wrong.extend([json!("0.00"), json!(0.001), json!(-0.01)].map(|value| session.with(pointer, value)));
+        invalid.extend([session.payment_without(pointer), session.payment_with(pointer, Value::Null)]);
+        invalid.extend(
+            [json!("0.00"), json!(0.001), json!(-0.01)].map(|value| session.payment_with(pointer, value)),
+        );
     }
-    let amounts = |mut row: Row| {
-        row.codes = AMOUNT;
-        row
+    let with_amount_codes = |mut constraint: Constraint| {
+        constraint.codes = AMOUNT_CODES;
+        constraint
     };
     vec![
-        amounts(row(
+        with_amount_codes(constraint(
             "request.grosAmount",
             "grosAmount is a number from 0 to 999999.",
-            vec![of(json!(0)), of(json!(0.01)), of(json!(999_999))],
+            vec![with_amount(json!(0)), with_amount(json!(0.01)), with_amount(json!(999_999))],
             vec![
-                of(json!(-0.01)),
-                of(json!(1_000_000)),
-                Sample::new(two, "/grosAmount", 999_999.01),
-                session.with("/grosAmount", "28.80"),
-                session.with("/grosAmount", Value::Null),
+                with_amount(json!(-0.01)),
+                with_amount(json!(1_000_000)),
+                Sample::new(large_items, "/grosAmount", 999_999.01),
+                session.payment_with("/grosAmount", "28.80"),
+                session.payment_with("/grosAmount", Value::Null),
             ],
         )),
-        amounts(row(
+        with_amount_codes(constraint(
             "request.grosAmount.decimals",
             "grosAmount has at most two decimals.",
-            vec![of(json!(28)), of(json!(28.8)), of(json!(28.88))],
-            vec![of(json!(28.801)), of(json!(28.805)), of(json!(0.001))],
+            vec![with_amount(json!(28)), with_amount(json!(28.8)), with_amount(json!(28.88))],
+            vec![with_amount(json!(28.801)), with_amount(json!(28.805)), with_amount(json!(0.001))],
         )),
-        amounts(row(
+        with_amount_codes(constraint(
             "request.items.amounts",
             "An item has four amounts, numbers of at least 0 with at most two decimals.",
             vec![],
-            wrong,
+            invalid,
         )),
     ]
 }
 
-fn booking_data(session: &Session) -> Vec<Row> {
+fn booking_data_constraints(session: &Session) -> Vec<Constraint> {
     let with = |value: Value| {
         let mut data = session.booking_data.clone();
         data.insert("text".to_owned(), value);
-        session.with("/items/0/bookingData", data)
+        session.payment_with("/items/0/bookingData", data)
     };
-    vec![Row {
+    vec![Constraint {
         rule: rule(
             "request.items.bookingData",
             "bookingData is a map of texts of at most 250 characters.",
             REQUEST,
         ),
-        codes: BOOKING,
-        right: vec![with(letters("a", 250))],
-        wrong: vec![
-            with(letters("a", 251)),
+        codes: BOOKING_CODES,
+        valid: vec![with(repeat_letter("a", 250))],
+        invalid: vec![
+            with(repeat_letter("a", 251)),
             with(1.into()),
             with(json!({})),
-            session.with("/items/0/bookingData", json!(["a"])),
+            session.payment_with("/items/0/bookingData", json!(["a"])),
         ],
     }]
 }
 
-fn requestor(session: &Session) -> Vec<Row> {
-    let with = |field: &str, value: Value| session.with(&format!("/requestor/{field}"), value);
-    let address = |field: &str, value: Value| session.with(&format!("/requestor/address/{field}"), value);
+fn requestor_constraints(session: &Session) -> Vec<Constraint> {
+    let with = |field: &str, value: Value| session.payment_with(&format!("/requestor/{field}"), value);
+    let address =
+        |field: &str, value: Value| session.payment_with(&format!("/requestor/address/{field}"), value);
     let lines = |count| json!(vec!["c/o"; count]);
-    let anonymous = session.without("/requestor/organizationName").request;
+    let anonymous = session.payment_without("/requestor/organizationName").request;
     let person = Sample::new(anonymous, "/requestor/isOrganization", false);
-    let nameless = with("isOrganization", true.into()).and("/requestor/organizationName", Value::Null);
+    let nameless_organization =
+        with("isOrganization", true.into()).and_with("/requestor/organizationName", Value::Null);
     vec![
-        row("request.requestor", "requestor is optional.", vec![session.without("/requestor")], vec![]),
-        row(
+        constraint(
+            "request.requestor",
+            "requestor is optional.",
+            vec![session.payment_without("/requestor")],
+            vec![],
+        ),
+        constraint(
             "request.requestor.gender",
             "gender is M, F or D.",
             ["M", "F", "D"].map(|gender| with("gender", gender.into())).into(),
             vec![with("gender", "X".into()), with("gender", "female".into())],
         ),
-        row(
+        constraint(
             "request.requestor.organizationName",
-            "An organization has a name.",
+            "An organization must have a name.",
             vec![person],
-            vec![nameless, session.without("/requestor/organizationName")],
+            vec![nameless_organization, session.payment_without("/requestor/organizationName")],
         ),
-        row(
+        constraint(
             "request.requestor.houseNumber",
             "houseNumber has at most 20 characters.",
-            vec![address("houseNumber", letters("1", 20))],
-            vec![address("houseNumber", letters("1", 21))],
+            vec![address("houseNumber", repeat_letter("1", 20))],
+            vec![address("houseNumber", repeat_letter("1", 21))],
         ),
-        row(
+        constraint(
             "request.requestor.addressLine",
             "There are at most 9 lines of address.",
             vec![address("addressLine", lines(9))],
             vec![address("addressLine", lines(10))],
         ),
-        row(
+        constraint(
             "request.requestor.country",
             "country is a code of two letters.",
             vec![address("country", "NL".into())],
@@ -305,7 +339,7 @@ fn requestor(session: &Session) -> Vec<Row> {
     ]
 }
 
-fn url_of(length: usize) -> Value {
+fn url_of_length(length: usize) -> Value {
     let start = "https://forms.rathaus.example/";
     format!("{start}{}", "a".repeat(length - start.len())).into()
 }

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! INITIAL becomes PAYED, CANCELED or FAILED once; nothing comes after that. Decided on the pay page of a
-//! sandbox, as a browser would.
+//! Rules on states: INITIAL becomes PAYED, CANCELED or FAILED once and never changes again. The runner decides
+//! payments on the pay page of a sandbox, as a browser would.
 
 use std::time::Duration;
 
@@ -11,25 +11,25 @@ use reqwest::header::{ACCEPT, COOKIE, ORIGIN, SET_COOKIE};
 use tokio::time::{Instant, sleep};
 use url::Url;
 
-use super::expect::{EXISTS, INFORMATION, absent, rule};
+use super::expect::{EXISTS_CODES, INFORMATION, is_absent, rule};
 use super::options::Buttons;
 use super::session::{Answer, Session, shorten};
 use crate::form::Form;
-use crate::{Finding, Report, Rule, Verdict};
+use crate::{CheckResult, Finding, Report, Rule};
 
-/// A service may tell the outcome later than the page does.
-const PATIENCE: Duration = Duration::from_secs(20);
-const BETWEEN: Duration = Duration::from_millis(200);
-const METHODS: [&str; 5] = ["GIROPAY", "PAYDIRECT", "CREDITCARD", "PAYPAL", "OTHER"];
+/// Time limit for the outcome to show in polling; a service may report it later than its pay page.
+const DECISION_TIMEOUT: Duration = Duration::from_secs(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+const PAYMENT_METHODS: [&str; 5] = ["GIROPAY", "PAYDIRECT", "CREDITCARD", "PAYPAL", "OTHER"];
 
-pub async fn judge(session: &Session, report: &mut Report) {
-    report.judge(PAYED, payed(session)).await;
-    report.judge(CANCELED, canceled(session)).await;
-    report.judge(FAILED, failed(session)).await;
-    report.judge(REFERENCES, references(session)).await;
-    report.judge(ONCE, once(session)).await;
-    report.judge(AT_ONCE, at_once(session)).await;
-    report.judge(REPEATED, repeated(session)).await;
+pub async fn check(session: &Session, report: &mut Report) {
+    report.check(PAYED, check_payed(session)).await;
+    report.check(CANCELED, check_canceled(session)).await;
+    report.check(FAILED, check_failed(session)).await;
+    report.check(REFERENCES, check_references(session)).await;
+    report.check(DECIDED_ONCE, check_decided_once(session)).await;
+    report.check(CONCURRENT_DECISIONS, check_concurrent_decisions(session)).await;
+    report.check(REPEATED, check_repeated(session)).await;
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ enum Button {
 impl Button {
     const ALL: [Self; 3] = [Self::Confirm, Self::Cancel, Self::Fail];
 
-    fn of(self, buttons: &Buttons) -> (&str, &str) {
+    fn name_and_value(self, buttons: &Buttons) -> (&str, &str) {
         let (name, value) = match self {
             Self::Confirm => &buttons.confirm_button,
             Self::Cancel => &buttons.cancel_button,
@@ -51,7 +51,7 @@ impl Button {
         (name, value)
     }
 
-    fn outcome(self) -> &'static str {
+    fn expected_state(self) -> &'static str {
         match self {
             Self::Confirm => "PAYED",
             Self::Cancel => "CANCELED",
@@ -60,8 +60,8 @@ impl Button {
     }
 }
 
-/// A payment whose page is open in a browser.
-struct Opened<'a> {
+/// The open pay page of a payment, with the cookies that a browser would have.
+struct OpenPayPage<'a> {
     session: &'a Session,
     id: String,
     page: Url,
@@ -70,67 +70,67 @@ struct Opened<'a> {
     buttons: &'a Buttons,
 }
 
-impl<'a> Opened<'a> {
-    async fn new(session: &'a Session) -> Result<Self, Finding> {
-        let reason = "needs a pay page that can be pressed by a program; --sandbox says that it can";
+impl<'a> OpenPayPage<'a> {
+    async fn open(session: &'a Session) -> Result<Self, Finding> {
+        let reason = "needs a pay page whose buttons a program may press; --sandbox allows it";
         let buttons = session.sandbox.as_ref().ok_or_else(|| Finding::not_applicable(reason))?;
         let created = session.create(&session.payment()).await?;
-        let id = created.accepted()?;
-        let page = created.information("transactionRedirectUrl").as_str().unwrap_or_default();
-        let page = Url::parse(page).map_err(|_| created.unlike("a transactionRedirectUrl"))?;
-        let call = session.http.get(page.clone()).header(ACCEPT, "text/html");
-        let shown = session.answer(call, &format!("GET {page}")).await?;
-        shown.demand(shown.status == 200, "200 with the pay page")?;
-        let cookies: Vec<&str> = shown
+        let id = created.expect_accepted()?;
+        let page = created.payment_information("transactionRedirectUrl").as_str().unwrap_or_default();
+        let page = Url::parse(page).map_err(|_| created.mismatch("a transactionRedirectUrl"))?;
+        let request = session.http.get(page.clone()).header(ACCEPT, "text/html");
+        let answer = session.send(request, &format!("GET {page}")).await?;
+        answer.ensure(answer.status == 200, "200 with the pay page")?;
+        let cookies: Vec<&str> = answer
             .headers
             .get_all(SET_COOKIE)
             .iter()
             .filter_map(|cookie| cookie.to_str().ok()?.split(';').next())
             .collect();
         let cookies = cookies.join("; ");
-        Ok(Self { session, id, page, html: shown.text, cookies, buttons })
+        Ok(Self { session, id, page, html: answer.text, cookies, buttons })
     }
 
-    /// Presses a button of the page as it was when it was opened.
+    /// Presses a button of the page, which is not reloaded in between.
     async fn press(&self, button: Button) -> Result<Answer, Finding> {
-        let pair = button.of(self.buttons);
+        let pair = button.name_and_value(self.buttons);
         let sent = format!("POST {} {}={}", self.page, pair.0, pair.1);
-        let Some(form) = Form::pressed(&self.html, pair) else {
+        let Some(form) = Form::with_button(&self.html, pair) else {
             let reason = format!("{} has no button {}={}", self.page, pair.0, pair.1);
             return Err(Finding::NotApplicable(reason));
         };
         let target = self.page.join(&form.action).unwrap_or_else(|_| self.page.clone());
-        let mut call = self.session.http.post(target).form(&form.fields);
-        call = call.header(ORIGIN, self.page.origin().ascii_serialization());
+        let mut request = self.session.http.post(target).form(&form.fields);
+        request = request.header(ORIGIN, self.page.origin().ascii_serialization());
         if !self.cookies.is_empty() {
-            call = call.header(COOKIE, &self.cookies);
+            request = request.header(COOKIE, &self.cookies);
         }
-        self.session.answer(call, &sent).await
+        self.session.send(request, &sent).await
     }
 
-    /// What polling says once it is no longer INITIAL.
-    async fn decided(&self) -> Result<Answer, Finding> {
-        let deadline = Instant::now() + PATIENCE;
+    /// Polls until the payment is no longer INITIAL and returns that answer.
+    async fn wait_for_decision(&self) -> Result<Answer, Finding> {
+        let deadline = Instant::now() + DECISION_TIMEOUT;
         loop {
             let answer = self.session.poll(&self.id).await?;
-            if answer.information("status") != "INITIAL" {
+            if answer.payment_information("status") != "INITIAL" {
                 return Ok(answer);
             }
-            let told = format!("another state than INITIAL within {} s", PATIENCE.as_secs());
-            answer.demand(Instant::now() < deadline, told)?;
-            sleep(BETWEEN).await;
+            let expected = format!("another state than INITIAL within {} s", DECISION_TIMEOUT.as_secs());
+            answer.ensure(Instant::now() < deadline, expected)?;
+            sleep(POLL_INTERVAL).await;
         }
     }
 }
 
-/// Presses one button of a new payment and tells what came of it.
-async fn after(session: &Session, button: Button) -> Result<Answer, Finding> {
-    let opened = Opened::new(session).await?;
-    opened.press(button).await?;
-    let decided = opened.decided().await?;
-    decided.is_in(button.outcome())?;
-    let gone = absent(decided.information("transactionRedirectUrl"));
-    decided.demand(gone, "no transactionRedirectUrl any more")?;
+/// Creates a payment, presses one button of its pay page and returns the polled outcome.
+async fn decide_payment(session: &Session, button: Button) -> Result<Answer, Finding> {
+    let page = OpenPayPage::open(session).await?;
+    page.press(button).await?;
+    let decided = page.wait_for_decision().await?;
+    decided.expect_state(button.expected_state())?;
+    let has_no_page = is_absent(decided.payment_information("transactionRedirectUrl"));
+    decided.ensure(has_no_page, "no transactionRedirectUrl any more")?;
     Ok(decided)
 }
 
@@ -139,18 +139,24 @@ const PAYED: Rule = rule(
     "PAYED has paymentMethod, transactionTimestamp (UTC with milliseconds and Z) and transactionReference, and no transactionRedirectUrl.",
     INFORMATION,
 );
-async fn payed(session: &Session) -> Verdict {
-    let payed = after(session, Button::Confirm).await?;
-    let text = |field| payed.information(field).as_str().unwrap_or_default();
-    payed.demand(METHODS.contains(&text("paymentMethod")), format!("paymentMethod, one of {METHODS:?}"))?;
-    payed
-        .demand(utc(text("transactionTimestamp")), "transactionTimestamp such as 2026-03-01T10:00:00.000Z")?;
-    payed.demand(!text("transactionReference").is_empty(), "transactionReference")
+async fn check_payed(session: &Session) -> CheckResult {
+    let payed = decide_payment(session, Button::Confirm).await?;
+    let text = |field| payed.payment_information(field).as_str().unwrap_or_default();
+    payed.ensure(
+        PAYMENT_METHODS.contains(&text("paymentMethod")),
+        format!("paymentMethod, one of {PAYMENT_METHODS:?}"),
+    )?;
+    payed.ensure(
+        is_utc_timestamp(text("transactionTimestamp")),
+        "transactionTimestamp such as 2026-03-01T10:00:00.000Z",
+    )?;
+    payed.ensure(!text("transactionReference").is_empty(), "transactionReference")
 }
 
-fn utc(text: &str) -> bool {
-    let shape = text.len() == "2026-03-01T10:00:00.000Z".len() && text.ends_with('Z') && text.contains('.');
-    shape && text.parse::<jiff::Timestamp>().is_ok()
+fn is_utc_timestamp(text: &str) -> bool {
+    let has_format =
+        text.len() == "2026-03-01T10:00:00.000Z".len() && text.ends_with('Z') && text.contains('.');
+    has_format && text.parse::<jiff::Timestamp>().is_ok()
 }
 
 const CANCELED: Rule = rule(
@@ -158,8 +164,8 @@ const CANCELED: Rule = rule(
     "CANCELED has neither paymentMethod, transactionTimestamp nor transactionRedirectUrl.",
     INFORMATION,
 );
-async fn canceled(session: &Session) -> Verdict {
-    unpaid(&after(session, Button::Cancel).await?)
+async fn check_canceled(session: &Session) -> CheckResult {
+    ensure_no_payment_fields(&decide_payment(session, Button::Cancel).await?)
 }
 
 const FAILED: Rule = rule(
@@ -167,82 +173,91 @@ const FAILED: Rule = rule(
     "FAILED has neither paymentMethod, transactionTimestamp nor transactionRedirectUrl.",
     INFORMATION,
 );
-async fn failed(session: &Session) -> Verdict {
-    unpaid(&after(session, Button::Fail).await?)
+async fn check_failed(session: &Session) -> CheckResult {
+    ensure_no_payment_fields(&decide_payment(session, Button::Fail).await?)
 }
 
-fn unpaid(answer: &Answer) -> Verdict {
+fn ensure_no_payment_fields(answer: &Answer) -> CheckResult {
     for field in ["paymentMethod", "transactionTimestamp"] {
-        answer.demand(absent(answer.information(field)), format!("no {field}: only after success"))?;
+        answer.ensure(
+            is_absent(answer.payment_information(field)),
+            format!("no {field} without a successful payment"),
+        )?;
     }
     Ok(())
 }
 
 const REFERENCES: Rule =
     rule("states.references", "Two payments have different transactionReferences.", INFORMATION);
-async fn references(session: &Session) -> Verdict {
-    let first = after(session, Button::Confirm).await?;
-    let second = after(session, Button::Confirm).await?;
-    let (first, same) =
-        (first.information("transactionReference"), second.information("transactionReference"));
-    second.demand(first != same, format!("another transactionReference than {first}"))
+async fn check_references(session: &Session) -> CheckResult {
+    let first = decide_payment(session, Button::Confirm).await?;
+    let second = decide_payment(session, Button::Confirm).await?;
+    let (first_reference, second_reference) = (
+        first.payment_information("transactionReference"),
+        second.payment_information("transactionReference"),
+    );
+    second.ensure(
+        first_reference != second_reference,
+        format!("another transactionReference than {first_reference}"),
+    )
 }
 
-const ONCE: Rule = rule(
+const DECIDED_ONCE: Rule = rule(
     "states.once",
-    "What is PAYED, CANCELED or FAILED stays as it is, whatever is pressed on a page that was open before.",
+    "A payment that is PAYED, CANCELED or FAILED never changes, whichever buttons are pressed on a page opened before.",
     INFORMATION,
 );
-async fn once(session: &Session) -> Verdict {
+async fn check_decided_once(session: &Session) -> CheckResult {
     for first in Button::ALL {
-        let opened = Opened::new(session).await?;
-        opened.press(first).await?;
-        let decided = opened.decided().await?;
+        let page = OpenPayPage::open(session).await?;
+        page.press(first).await?;
+        let decided = page.wait_for_decision().await?;
         for later in Button::ALL {
-            opened.press(later).await?;
-            let now = session.poll(&opened.id).await?;
-            let told = format!("after {first:?} and {later:?}, what was before: {}", shorten(&decided.text));
-            now.demand(now.json == decided.json, told)?;
+            page.press(later).await?;
+            let now = session.poll(&page.id).await?;
+            let expected = format!("the same after {first:?} and {later:?}: {}", shorten(&decided.text));
+            now.ensure(now.json == decided.json, expected)?;
         }
     }
     Ok(())
 }
 
-const AT_ONCE: Rule = rule(
+const CONCURRENT_DECISIONS: Rule = rule(
     "states.at-once",
-    "Of many decisions at once exactly one counts, and polling goes on telling that one.",
+    "Of many concurrent decisions exactly one counts, and polling keeps returning that one.",
     INFORMATION,
 );
-async fn at_once(session: &Session) -> Verdict {
-    let opened = Opened::new(session).await?;
-    let presses = (0..12).map(|number| opened.press(Button::ALL[number % 3]));
+async fn check_concurrent_decisions(session: &Session) -> CheckResult {
+    let page = OpenPayPage::open(session).await?;
+    let presses = (0..12).map(|number| page.press(Button::ALL[number % 3]));
     for pressed in join_all(presses).await {
         pressed?;
     }
-    let decided = opened.decided().await?;
+    let decided = page.wait_for_decision().await?;
     for _ in 0..5 {
-        let again = session.poll(&opened.id).await?;
-        again.demand(again.json == decided.json, format!("what was before: {}", shorten(&decided.text)))?;
+        let again = session.poll(&page.id).await?;
+        again
+            .ensure(again.json == decided.json, format!("the same as before: {}", shorten(&decided.text)))?;
     }
     Ok(())
 }
 
 const REPEATED: Rule = rule(
     "states.repeated",
-    "The request of a payment that is PAYED makes no second one: PAYMENT_EXISTS, or the first one's transactionId.",
+    "Repeating the request of a payment that is PAYED creates no second one: PAYMENT_EXISTS, or the first one's transactionId.",
     INFORMATION,
 );
-async fn repeated(session: &Session) -> Verdict {
-    let payed = after(session, Button::Confirm).await?;
+async fn check_repeated(session: &Session) -> CheckResult {
+    let payed = decide_payment(session, Button::Confirm).await?;
     let again = session.create(&payed.json["paymentRequest"]).await?;
-    match again.accepted() {
+    match again.expect_accepted() {
         Ok(_) => {
-            let id = payed.information("transactionId");
-            again.demand(
-                again.information("transactionId") == id,
+            let id = payed.payment_information("transactionId");
+            again.ensure(
+                again.payment_information("transactionId") == id,
                 format!("transactionId {id}, or PAYMENT_EXISTS"),
             )
         }
-        Err(_) => again.refused(EXISTS),
+        Err(_) => again.expect_refused(EXISTS_CODES),
     }
 }

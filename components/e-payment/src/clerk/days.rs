@@ -55,12 +55,12 @@ impl From<DaySummary> for DayRow {
 /// Lists the latest days on which something was paid, or shows the login page without a session.
 pub async fn list(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
     let Some(session) = desk.session(&headers) else {
-        return web::page(StatusCode::OK, &LoginPage { config: &desk.config }, "");
+        return web::render_page(StatusCode::OK, &LoginPage { config: &desk.config }, "");
     };
     match settlement::days(&desk.pool, MAX_DAYS).await {
         Ok(days) => {
             let days = days.into_iter().map(DayRow::from).collect();
-            web::page(StatusCode::OK, &DaysPage { config: &desk.config, session: &session, days }, "")
+            web::render_page(StatusCode::OK, &DaysPage { config: &desk.config, session: &session, days }, "")
         }
         Err(error) => {
             tracing::error!(%error, "the days cannot be listed");

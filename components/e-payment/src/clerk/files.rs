@@ -139,7 +139,7 @@ async fn read_form(mut form: Multipart) -> anyhow::Result<UploadForm> {
 fn report_response(desk: &Desk, user: &DeskUser, report: &Report) -> Response {
     match user {
         DeskUser::Clerk(session) => {
-            web::page(StatusCode::OK, &ReportPage { config: &desk.config, session, report }, "")
+            web::render_page(StatusCode::OK, &ReportPage { config: &desk.config, session, report }, "")
         }
         DeskUser::Program(_) => Json(report).into_response(),
     }

@@ -10,8 +10,8 @@ use axum::extract::{Form, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use rand::RngExt;
-use rathaus_kit::oidc::{Error, Person, Returned};
-use rathaus_kit::seal;
+use rathaus_kit::oidc::{CallbackParams, Error, Person};
+use rathaus_kit::signed_cookie;
 use serde::{Deserialize, Serialize};
 
 use super::{DESK_PATH, Desk, LOGIN, SESSION};
@@ -71,7 +71,7 @@ impl IntoResponse for AccessDenied {
 impl Desk {
     /// The session in the request's cookie, if it is valid and not expired.
     pub fn session(&self, headers: &HeaderMap) -> Option<Session> {
-        self.seal(SESSION, &self.secret().ok()?).ok()?.open(headers)
+        self.signed_cookie(SESSION, &self.secret().ok()?).ok()?.read(headers)
     }
 
     /// Authenticates a request by its `Authorization` header if it has one, else by its session cookie.
@@ -94,11 +94,13 @@ impl Desk {
         let token = token.ok_or_else(|| {
             Problem::unauthenticated("send `Authorization: Bearer` with a token of the issuer")
         })?;
-        let person = self.issuer.verify(token.trim()).await.map_err(|error| {
+        let person = self.issuer.verify_token(token.trim()).await.map_err(|error| {
             tracing::warn!(%error, "the token of a program cannot be verified");
             match error {
-                Error::Away(_) => Problem::new(Code::Unspecified, "the issuer does not answer; try again")
-                    .with_status(StatusCode::SERVICE_UNAVAILABLE),
+                Error::Unreachable(_) => {
+                    Problem::new(Code::Unspecified, "the issuer does not answer; try again")
+                        .with_status(StatusCode::SERVICE_UNAVAILABLE)
+                }
                 Error::Refused(_) => {
                     let client = &self.clerks.client_id;
                     Problem::unauthenticated(&format!(
@@ -115,7 +117,7 @@ impl Desk {
     }
 
     fn has_clerk_role(&self, person: &Person) -> bool {
-        person.holds(&self.clerks.role_claim, &self.clerks.role)
+        person.has_role(&self.clerks.role_claim, &self.clerks.role)
     }
 }
 
@@ -123,8 +125,8 @@ impl Desk {
 pub async fn start_login(State(desk): State<Arc<Desk>>) -> Response {
     let started = async {
         let secret = desk.secret()?;
-        let (url, pending) = desk.issuer.start().await?;
-        anyhow::Ok((desk.seal(LOGIN, &secret)?.close(&pending)?, url))
+        let (url, pending) = desk.issuer.start_login().await?;
+        anyhow::Ok((desk.signed_cookie(LOGIN, &secret)?.set(&pending)?, url))
     };
     match started.await {
         Ok((cookie, url)) => ([(header::SET_COOKIE, cookie)], Redirect::to(url.as_str())).into_response(),
@@ -136,7 +138,7 @@ pub async fn start_login(State(desk): State<Arc<Desk>>) -> Response {
 pub async fn finish_login(
     State(desk): State<Arc<Desk>>,
     headers: HeaderMap,
-    returned: Result<Query<Returned>, QueryRejection>,
+    returned: Result<Query<CallbackParams>, QueryRejection>,
 ) -> Response {
     let finished = verify_login(&desk, &headers, returned.ok()).await;
     finished.unwrap_or_else(|error| login_unavailable(&desk, &error))
@@ -146,13 +148,15 @@ pub async fn finish_login(
 async fn verify_login(
     desk: &Desk,
     headers: &HeaderMap,
-    returned: Option<Query<Returned>>,
+    returned: Option<Query<CallbackParams>>,
 ) -> anyhow::Result<Response> {
     let secret = desk.secret()?;
-    let (Some(Query(returned)), Some(pending)) = (returned, desk.seal(LOGIN, &secret)?.open(headers)) else {
+    let (Some(Query(returned)), Some(pending)) =
+        (returned, desk.signed_cookie(LOGIN, &secret)?.read(headers))
+    else {
         return Ok(login_failed_page(desk));
     };
-    let person = match desk.issuer.finish(pending, returned, &secret).await {
+    let person = match desk.issuer.finish_login(pending, returned, &secret).await {
         Ok(person) => person,
         Err(error @ Error::Refused(_)) => {
             tracing::warn!(%error, "a login failed");
@@ -168,9 +172,9 @@ async fn verify_login(
     }
     let Person { name, subject, .. } = person;
     let token = format!("{:032x}", rand::rng().random::<u128>());
-    let session = desk.seal(SESSION, &secret)?.close(&Session { name, subject, token })?;
+    let session = desk.signed_cookie(SESSION, &secret)?.set(&Session { name, subject, token })?;
     let cookies =
-        AppendHeaders([(header::SET_COOKIE, session), (header::SET_COOKIE, seal::forget(LOGIN.0)?)]);
+        AppendHeaders([(header::SET_COOKIE, session), (header::SET_COOKIE, signed_cookie::clear(LOGIN.0)?)]);
     tracing::info!("a clerk logged in");
     Ok((cookies, Redirect::to(DESK_PATH)).into_response())
 }
@@ -202,7 +206,7 @@ pub async fn logout(
 ) -> Response {
     match desk.session(&headers) {
         Some(session) if session.token != form.token => reject_foreign_form(&desk),
-        _ => match seal::forget(SESSION.0) {
+        _ => match signed_cookie::clear(SESSION.0) {
             Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(DESK_PATH)).into_response(),
             Err(error) => login_unavailable(&desk, &error.into()),
         },

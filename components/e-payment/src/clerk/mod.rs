@@ -18,7 +18,7 @@ use axum::response::Response;
 use axum::{Router, routing};
 use rathaus_contract::{Clerks, ModuleConfig};
 use rathaus_kit::oidc::Issuer;
-use rathaus_kit::seal::Seal;
+use rathaus_kit::signed_cookie::SignedCookie;
 use rathaus_kit::{Secrets, web};
 use sqlx::PgPool;
 
@@ -48,7 +48,7 @@ struct Desk {
 pub fn routes(config: Arc<ModuleConfig>, secrets: Secrets, pool: PgPool) -> anyhow::Result<Router> {
     let clerks = config.e_payment.as_ref().and_then(|block| block.clerks.clone());
     let (Some(clerks), Some(issuer)) = (clerks, config.issuer.clone()) else { return Ok(Router::new()) };
-    let http = rathaus_kit::http_client(config.authorities.as_deref())?.build()?;
+    let http = rathaus_kit::http_client_builder(config.authorities.as_deref())?.build()?;
     let redirect_url = config.public_url.join(CALLBACK_PATH).context("publicUrl")?;
     let issuer = Issuer::new(issuer, &clerks.client_id, redirect_url, http);
     let desk = Desk { config, clerks, issuer, secrets, pool };
@@ -68,18 +68,22 @@ impl Desk {
         self.secrets.read(&self.clerks.secret, "client-secret")
     }
 
-    fn seal(&self, (name, lifetime): (&'static str, Duration), secret: &str) -> anyhow::Result<Seal> {
-        Ok(Seal::new(name, lifetime, secret, self.config.public_url.as_str())?)
+    fn signed_cookie(
+        &self,
+        (name, lifetime): (&'static str, Duration),
+        secret: &str,
+    ) -> anyhow::Result<SignedCookie> {
+        Ok(SignedCookie::new(name, lifetime, secret, self.config.public_url.as_str())?)
     }
 
     /// A page with a German message and a link to [`DESK_PATH`].
     fn message_page(&self, status: StatusCode, title: &str, text: &str) -> Response {
-        web::page(status, &MessagePage { config: &self.config, title, text, language: "de" }, "")
+        web::render_page(status, &MessagePage { config: &self.config, title, text, language: "de" }, "")
     }
 
     /// The same page with an English message, such as the detail that a program would get.
     fn error_page(&self, status: StatusCode, title: &str, text: &str) -> Response {
-        web::page(status, &MessagePage { config: &self.config, title, text, language: "en" }, "")
+        web::render_page(status, &MessagePage { config: &self.config, title, text, language: "en" }, "")
     }
 
     /// The page for a database that does not answer.

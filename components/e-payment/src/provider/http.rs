@@ -54,7 +54,7 @@ impl HttpClient {
 
 fn client_builder(authorities: Option<&str>) -> anyhow::Result<ClientBuilder> {
     let agent = concat!("rathaus-e-payment/", env!("CARGO_PKG_VERSION"));
-    Ok(rathaus_kit::http_client(authorities)?.user_agent(agent))
+    Ok(rathaus_kit::http_client_builder(authorities)?.user_agent(agent))
 }
 
 /// Sends a request and reads the response, whatever its status is.
