@@ -63,7 +63,7 @@ impl Statements {
 pub fn run(server: &Server, database: &str, statements: &Statements, clients: u16, length: Duration) -> f64 {
     let script = std::env::temp_dir().join(format!("{database}.pgbench"));
     fs::write(&script, &statements.0).unwrap();
-    let output = Command::new(support::program("pgbench"))
+    let output = Command::new(support::postgres_program("pgbench"))
         .args(["--no-vacuum", "--protocol=prepared", "--jobs=1", "--host=127.0.0.1", "--username=postgres"])
         .arg(format!("--port={}", server.port()))
         .arg(format!("--client={clients}"))

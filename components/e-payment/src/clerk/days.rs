@@ -14,7 +14,7 @@ use rathaus_kit::web;
 
 use super::Desk;
 use super::login::Session;
-use crate::pay_page::grouped;
+use crate::pay_page::group_thousands;
 use crate::settlement::{self, DaySummary};
 
 /// How many days are shown.
@@ -47,7 +47,7 @@ impl From<DaySummary> for Day {
     fn from(summary: DaySummary) -> Self {
         let DaySummary { day, payments, amount, booked } = summary;
         let german = day.strftime("%d.%m.%Y").to_string();
-        Self { iso: day.to_string(), german, payments, amount: grouped(&amount, ".", ","), booked }
+        Self { iso: day.to_string(), german, payments, amount: group_thousands(&amount, ".", ","), booked }
     }
 }
 
@@ -56,7 +56,7 @@ pub async fn list(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response
     let Some(session) = desk.session(&headers) else {
         return web::page(StatusCode::OK, &LoginPage { config: &desk.config }, "");
     };
-    match settlement::days(&desk.pool, DAYS).await {
+    match settlement::list_days(&desk.pool, DAYS).await {
         Ok(days) => {
             let days = days.into_iter().map(Day::from).collect();
             web::page(StatusCode::OK, &DaysPage { config: &desk.config, session: &session, days }, "")

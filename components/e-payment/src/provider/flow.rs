@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::{Error, Payment, Started};
 use crate::app::App;
 use crate::problem::Problem;
-use crate::store::{self, Source};
-use crate::transaction::{AtProvider, Decision, Transaction};
+use crate::store::{self, DecidedBy};
+use crate::transaction::{Decision, ProviderPayment, Transaction};
 
 /// How long a first look waits after the start.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
@@ -23,7 +23,7 @@ pub(super) const RESTART: Duration = Duration::from_secs(30);
 /// # Errors
 /// The database does not answer.
 pub async fn begin(app: &App, transaction: Transaction) -> Result<Transaction, Problem> {
-    if app.pays_here() || !store::take_start(&app.pool, &transaction.id, RESTART).await? {
+    if app.uses_own_pay_page() || !store::claim_start(&app.pool, &transaction.id, RESTART).await? {
         return Ok(transaction);
     }
     start(app, transaction).await
@@ -35,12 +35,12 @@ pub(super) async fn start(app: &App, transaction: Transaction) -> Result<Transac
     let payment = Payment::try_from(&transaction)?;
     match app.provider.start(&payment).await {
         Ok(Started::Here) => return Ok(transaction),
-        Ok(Started::There(at)) => store::started(&app.pool, &transaction.id, &at, FIRST_LOOK).await?,
+        Ok(Started::There(at)) => store::record_start(&app.pool, &transaction.id, &at, FIRST_LOOK).await?,
         Err(Error::Refused { code, detail }) => {
             tracing::warn!(transaction = transaction.id, %code, "refused by the provider");
             // A repetition may be refused because of the first try. Nobody was sent to the provider's
             // page as long as none is known.
-            if newest(app, &transaction).await?.at_provider.is_none() {
+            if newest(app, &transaction).await?.provider_payment.is_none() {
                 settle(app, &transaction, &Decision::Failed(Some(format!("{code}: {detail}")))).await?;
             }
         }
@@ -53,7 +53,11 @@ pub(super) async fn start(app: &App, transaction: Transaction) -> Result<Transac
 }
 
 /// Asks the provider what became of a transaction that it knows, and decides it if it says so.
-pub(super) async fn follow(app: &App, transaction: &Transaction, at: &AtProvider) -> Result<(), Problem> {
+pub(super) async fn follow(
+    app: &App,
+    transaction: &Transaction,
+    at: &ProviderPayment,
+) -> Result<(), Problem> {
     let payment = Payment::try_from(transaction)?;
     match app.provider.look(&payment, &at.reference).await {
         Ok(Some(decision)) => settle(app, transaction, &decision).await,
@@ -67,7 +71,7 @@ pub(super) async fn follow(app: &App, transaction: &Transaction, at: &AtProvider
 
 /// Decides what the provider told.
 pub(super) async fn settle(app: &App, transaction: &Transaction, decision: &Decision) -> Result<(), Problem> {
-    app.decide(transaction, decision, Source::Provider).await?;
+    app.decide(transaction, decision, DecidedBy::Provider).await?;
     Ok(())
 }
 

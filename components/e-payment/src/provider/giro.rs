@@ -18,7 +18,7 @@ use super::http::{self, Http, secret};
 use super::{Error, Payment, Provider, PublicUrl, Started, below};
 use crate::problem::Code;
 use crate::store::Pair;
-use crate::transaction::{AtProvider, Decision, Status};
+use crate::transaction::{Decision, ProviderPayment, Status};
 
 /// A town's project at GiroCheckout.
 pub struct GiroCheckout {
@@ -135,7 +135,7 @@ impl GiroCheckout {
         let page = url::Url::parse(&redirect).ok().filter(|url| matches!(url.scheme(), "https" | "http"));
         match page {
             Some(url) if !reference.is_empty() => {
-                Ok(Started::There(AtProvider { reference, url: url.into() }))
+                Ok(Started::There(ProviderPayment { reference, url: url.into() }))
             }
             _ => Err(Error::Unavailable("GiroCheckout's reply has no reference or no redirect".to_owned())),
         }

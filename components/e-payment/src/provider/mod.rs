@@ -29,7 +29,7 @@ use url::Url;
 use crate::problem::{Code, Problem};
 use crate::request::PaymentRequest;
 use crate::store::Pair;
-use crate::transaction::{AtProvider, Decision, Transaction};
+use crate::transaction::{Decision, ProviderPayment, Transaction};
 
 pub use flow::begin;
 pub use guard::Guard;
@@ -64,7 +64,7 @@ pub enum Started {
     /// On our own page.
     Here,
     /// On the provider's.
-    There(AtProvider),
+    There(ProviderPayment),
 }
 
 /// What keeps a provider from doing what it was asked. The texts are ours, or short and of the

@@ -33,7 +33,7 @@ const DUE: &str = "coalesce(look_at, created_at + make_interval(secs => $1))";
 
 /// Polls until `stop`; not at all where one pays on our own page.
 pub async fn run(app: App, stop: CancellationToken) {
-    while !app.pays_here() && !stop.is_cancelled() {
+    while !app.uses_own_pay_page() && !stop.is_cancelled() {
         let pause = match round(&app).await {
             Ok(pause) => pause,
             Err(problem) => {
@@ -67,7 +67,7 @@ async fn round(app: &App) -> Result<Duration, Problem> {
 async fn attend(app: &App, transaction: Transaction) {
     let id = transaction.id.clone();
     let attended = async {
-        match &transaction.at_provider {
+        match &transaction.provider_payment {
             Some(at) => follow(app, &transaction, at).await,
             None => start(app, transaction).await.map(drop),
         }
@@ -94,7 +94,9 @@ async fn claim(app: &App) -> Result<Vec<Transaction>, Problem> {
     ));
     let rows = sqlx::query(query).bind(RESTART.as_secs_f64()).bind(delays()).bind(BATCH);
     // One that cannot be read must not hold up the others.
-    let read = |row| store::read(row).inspect_err(|_| tracing::error!("a transaction cannot be read")).ok();
+    let read = |row| {
+        store::transaction_from_row(row).inspect_err(|_| tracing::error!("a transaction cannot be read")).ok()
+    };
     Ok(rows.fetch_all(&app.pool).await?.iter().filter_map(read).collect())
 }
 

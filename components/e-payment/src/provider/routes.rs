@@ -38,7 +38,7 @@ pub fn routes() -> Router<App> {
 
 async fn back(State(app): State<App>, Path(id): Path<String>) -> Redirect {
     let Ok(Some(transaction)) = store::find(&app.pool, &id).await else { return to_page(&app, &id) };
-    if let (Status::Initial, Some(at)) = (transaction.status, &transaction.at_provider) {
+    if let (Status::Initial, Some(at)) = (transaction.status, &transaction.provider_payment) {
         // Whatever comes of it, the browser goes on; what went wrong was logged.
         let _ = timeout(LOOK, follow(&app, &transaction, at)).await;
     }
@@ -71,7 +71,7 @@ async fn hear(app: &App, transaction: &Transaction, told: &[u8]) -> Result<(), S
     let status = |problem: Problem| problem.status();
     let fields: Vec<(String, String)> = form_urlencoded::parse(told).into_owned().collect();
     let payment = Payment::try_from(transaction).map_err(status)?;
-    let reference = transaction.at_provider.as_ref().map(|at| at.reference.as_str());
+    let reference = transaction.provider_payment.as_ref().map(|at| at.reference.as_str());
     match app.provider.hear(&payment, reference, &fields) {
         Ok(Some(decision)) => settle(app, transaction, &decision).await.map_err(status),
         Ok(None) => Ok(()),
@@ -89,7 +89,7 @@ async fn hear(app: &App, transaction: &Transaction, told: &[u8]) -> Result<(), S
 fn onward(app: &App, transaction: &Transaction) -> Redirect {
     let request = transaction.payment_request().ok();
     match request.and_then(|request| request.redirect_url) {
-        Some(url) => Redirect::to(WebUrl::understood(&url).as_str()),
+        Some(url) => Redirect::to(WebUrl::as_url(&url).as_str()),
         None => to_page(app, &transaction.id),
     }
 }

@@ -12,7 +12,7 @@ use url::Url;
 use super::{Error, Payment};
 use crate::money::{Cents, Sum};
 use crate::problem::Code;
-use crate::transaction::{AtProvider, Decision, PaymentMethod, Status};
+use crate::transaction::{Decision, PaymentMethod, ProviderPayment, Status};
 
 /// Characters that are kept of what the platform says in words.
 const LONGEST_DETAIL: usize = 250;
@@ -103,7 +103,7 @@ impl Information {
     ///
     /// # Errors
     /// There is no page, or none that a browser may be sent to.
-    pub fn started(self, ours: &Url) -> Result<AtProvider, Error> {
+    pub fn started(self, ours: &Url) -> Result<ProviderPayment, Error> {
         let web = |url: &Url| matches!(url.scheme(), "https" | "http");
         let page = self.transaction_redirect_url.as_deref().and_then(|url| url.parse().ok()).filter(web);
         let url = match (page, Status::parse(&self.status)) {
@@ -114,7 +114,7 @@ impl Information {
                 return Err(Error::Wrong(told));
             }
         };
-        Ok(AtProvider { reference: self.transaction_id, url: url.into() })
+        Ok(ProviderPayment { reference: self.transaction_id, url: url.into() })
     }
 
     /// What was decided about the payment that the platform knows as `reference`.

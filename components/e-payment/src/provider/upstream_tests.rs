@@ -45,7 +45,7 @@ fn read_with(path: &str, value: Value) -> Result<Information, Error> {
 fn an_honest_answer_tells_where_one_pays() {
     let ours = "https://ahaus.example/return/1".parse().unwrap();
     let known = read(&payment(), answer().to_string().as_bytes()).unwrap();
-    let at = AtProvider { reference: "T-1".to_owned(), url: "https://epay.example/pay/T-1".to_owned() };
+    let at = ProviderPayment { reference: "T-1".to_owned(), url: "https://epay.example/pay/T-1".to_owned() };
     assert_eq!(known.started(&ours), Ok(at));
 }
 

@@ -71,7 +71,7 @@ async fn a_clerk_logs_in_fetches_a_day_says_what_was_booked_and_logs_out() {
     assert!(text.contains("Kim kasse-1") && text.contains("28,80 €") && text.contains("offen"), "{text}");
 
     // Another pod knows nothing but the secret.
-    service.end(Signal::TERM);
+    service.stop(Signal::TERM);
     service.serve().await;
     let cookies = browser.cookies().await;
     let day = today(&service);

@@ -99,6 +99,6 @@ pub async fn configure(service: &mut Service<'_>, change: impl FnOnce(&mut Value
     let mut module = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
     change(&mut module);
     fs::write(file, module.to_string()).unwrap();
-    service.end(Signal::TERM);
+    service.stop(Signal::TERM);
     service.serve().await;
 }

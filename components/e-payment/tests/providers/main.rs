@@ -25,7 +25,7 @@ const AT_PLATFORM: &str = "kasse-ahaus";
 
 /// The block of a town with this provider.
 fn block_with(provider: Value) -> Value {
-    let mut block = support::block();
+    let mut block = support::settings();
     block["provider"] = provider;
     block["endPoints"][0]["providerId"] = AT_PLATFORM.into();
     block

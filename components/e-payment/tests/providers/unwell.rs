@@ -15,7 +15,7 @@ use axum::{Json, Router};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Server, Service, payment, run};
+use crate::support::{Server, Service, payment, spawn_program};
 use crate::{block_with, fake, hurry, id, page, platform_at, state, status, until, visit};
 
 /// A platform that can be told to misbehave. It takes everybody.
@@ -201,7 +201,7 @@ async fn a_payment_whose_module_is_killed_while_it_tells_of_it_is_told_again() {
     let (http, url) = (town.http.clone(), town.url("/paymenttransaction/parkausweis/055540004004"));
     let asking = tokio::spawn(async move { http.post(url).json(&payment("R-1")).send().await });
     until("the first try", async || !platform.asked.lock().unwrap().is_empty()).await;
-    town.end(Signal::KILL);
+    town.stop(Signal::KILL);
     assert!(asking.await.unwrap().is_err());
 
     platform.slow.store(false, Ordering::Relaxed);
@@ -242,7 +242,8 @@ async fn of_several_pods_one_looks_up_each_payment() {
     for number in 0..20 {
         town.create(&payment(&format!("R-{number}"))).await;
     }
-    let mut other = run(&town.config, &["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+    let mut other =
+        spawn_program(&town.config, &["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
     let paid = "SELECT count(*) FROM transactions WHERE status = 'PAYED'";
     until("every payment", async || town.sql(paid).1 == "20").await;
     other.kill().unwrap();

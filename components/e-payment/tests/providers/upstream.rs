@@ -28,7 +28,7 @@ async fn platform() -> Service<'static> {
 
 async fn town(platform: &str, authentication: Value, authorities: Option<&str>) -> Service<'static> {
     let block = block_with(platform_at(platform, authentication));
-    Service::start_trusting(Server::shared(), block, authorities).await
+    Service::start_with_authorities(Server::shared(), block, authorities).await
 }
 
 fn basic(town: &Service<'_>, password: &str) {
@@ -173,7 +173,7 @@ async fn what_the_platform_refuses_has_failed_and_says_why() {
     module["ePayment"]["endPoints"][0]["bookingData"] = json!(["hhst"]);
     std::fs::write(platform.config.join("module.json"), module.to_string()).unwrap();
     let mut platform = platform;
-    platform.end(rustix::process::Signal::TERM);
+    platform.stop(rustix::process::Signal::TERM);
     platform.serve().await;
     let (_, transaction) = town.create(&payment("R-1")).await;
     let polled = town.poll(&id(&transaction)).await;
