@@ -149,7 +149,7 @@ fn tokens_that_the_module_did_not_issue_are_rejected() {
     assert_eq!(
         forge("portal", "https://e-payment.bocholt.example/", now + 60, TOKEN),
         None,
-        "of another town"
+        "for another municipality"
     );
     assert_eq!(forge("forms", audience, now + 60, TOKEN), None, "of another client");
 }

@@ -47,12 +47,12 @@ pub enum Command {
 pub async fn run(
     command: &Command,
     pool: &PgPool,
-    town: &Municipality,
+    municipality: &Municipality,
     settings: &EPayment,
 ) -> anyhow::Result<()> {
     match command {
         Command::Settlement { day, format } => {
-            let file = settlement::export(pool, town, *day, *format).await?;
+            let file = settlement::export(pool, municipality, *day, *format).await?;
             io::stdout().write_all(&file).context("the settlement cannot be printed")
         }
         Command::Confirm { file } => confirm(pool, file).await,

@@ -176,15 +176,15 @@ mod tests {
 
         #[test]
         fn a_single_wrong_digit_is_detected(
-            prefix in "[A-Z0-9-]{0,12}", running in 0_i64..1_000_000, place in 0_usize..7, by in 1_u8..10,
+            prefix in "[A-Z0-9-]{0,12}", running in 0_i64..1_000_000, position in 0_usize..7, difference in 1_u8..10,
         ) {
             let receipts = receipts(&prefix, u8::try_from(prefix.len() + 7).unwrap(), CheckDigit::Luhn);
             let number = format_number(&receipts, running);
-            let mut wrong = number.into_bytes();
-            let at = prefix.len() + place;
-            wrong[at] = b'0' + (wrong[at] - b'0' + by) % 10;
-            let wrong = String::from_utf8(wrong).unwrap();
-            let (body, check) = wrong.split_at(wrong.len() - 1);
+            let mut altered = number.into_bytes();
+            let index = prefix.len() + position;
+            altered[index] = b'0' + (altered[index] - b'0' + difference) % 10;
+            let altered = String::from_utf8(altered).unwrap();
+            let (body, check) = altered.split_at(altered.len() - 1);
             prop_assert_ne!(luhn_check_digit(body).to_string(), check);
         }
     }

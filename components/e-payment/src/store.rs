@@ -164,13 +164,13 @@ async fn find_by_idempotency_key(
     key: &str,
 ) -> Result<Option<Result<Transaction, Problem>>, Problem> {
     let query = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS}, t.request = $3 AND t.erased_at IS NULL AS same FROM transactions t \
+        "SELECT {COLUMNS}, t.request = $3 AND t.erased_at IS NULL AS is_same_request FROM transactions t \
          JOIN idempotency_keys k ON k.transaction_id = t.id WHERE k.client = $1 AND k.key = $2"
     ));
     let row = sqlx::query(query).bind(new.client).bind(key).bind(new.request).fetch_optional(pool).await?;
     let Some(row) = row else { return Ok(None) };
     let found = transaction_from_row(&row)?;
-    if row.try_get("same")? && found.pair == *new.pair {
+    if row.try_get("is_same_request")? && found.pair == *new.pair {
         return Ok(Some(Ok(found)));
     }
     let problem = Problem::invalid_field("Idempotency-Key", "was used for another request; choose another");
@@ -181,13 +181,13 @@ async fn find_by_idempotency_key(
 /// If there is none, nothing was inserted because the receipt numbers are used up.
 async fn find_by_request_id(pool: &PgPool, new: &NewTransaction<'_>) -> Result<Transaction, Problem> {
     let query = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS}, t.request = $4 AND t.erased_at IS NULL AS same FROM transactions t \
+        "SELECT {COLUMNS}, t.request = $4 AND t.erased_at IS NULL AS is_same_request FROM transactions t \
          WHERE t.originator_id = $1 AND t.end_point_id = $2 AND t.request_id = $3"
     ));
     let Pair { originator, end_point } = new.pair;
     let query = sqlx::query(query).bind(originator).bind(end_point).bind(new.request_id).bind(new.request);
     let Some(row) = query.fetch_optional(pool).await? else { return Err(receipt_numbers_used_up(end_point)) };
-    if !row.try_get("same")? {
+    if !row.try_get("is_same_request")? {
         let detail = format!("requestId {} was used for another request; choose another", new.request_id);
         return Err(Problem::new(Code::PaymentExists, detail));
     }
@@ -203,7 +203,7 @@ async fn find_by_request_id(pool: &PgPool, new: &NewTransaction<'_>) -> Result<T
 /// The error for an end point without receipt numbers, whose payments the treasury could not book.
 pub fn receipt_numbers_used_up(end_point: &str) -> Problem {
     let detail = format!(
-        "the receipt numbers of endPointId {end_point} are used up; the town's administrators must configure another prefix"
+        "the receipt numbers of endPointId {end_point} are used up; the administrators of the municipality must configure another prefix"
     );
     Problem::new(Code::Unspecified, detail).with_status(StatusCode::SERVICE_UNAVAILABLE)
 }

@@ -15,7 +15,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use support::{ARS, Server, Service, payment, spawn_program};
 
-fn transaction_id(transaction: &Value) -> String {
+fn id(transaction: &Value) -> String {
     transaction["paymentInformation"]["transactionId"].as_str().unwrap().to_owned()
 }
 
@@ -50,9 +50,9 @@ async fn a_payment_goes_from_initial_to_payed() {
         assert!(text.contains(expected), "{expected}");
     }
 
-    let answer = service.press(&transaction_id(&created), "confirm").await;
+    let answer = service.press(&id(&created), "confirm").await;
     assert_eq!(answer, (303, Some("https://forms.example/return?x=1".to_owned())));
-    let polled = service.poll(&transaction_id(&created)).await;
+    let polled = service.poll(&id(&created)).await;
     let information = &polled["paymentInformation"];
     assert_eq!((&information["status"], &information["paymentMethod"]), (&"PAYED".into(), &"OTHER".into()));
     assert!(information["transactionTimestamp"].as_str().unwrap().ends_with('Z'));
@@ -67,14 +67,14 @@ async fn the_first_decision_takes_effect_and_later_ones_are_only_logged() {
         [("R-1", "cancel", "CANCELED"), ("R-2", "fail", "FAILED"), ("R-3", "confirm", "PAYED")]
     {
         let (_, created) = service.create(&payment(request)).await;
-        service.press(&transaction_id(&created), first).await;
+        service.press(&id(&created), first).await;
         for later in ["confirm", "cancel", "fail"] {
-            assert_eq!(service.press(&transaction_id(&created), later).await.0, 303);
+            assert_eq!(service.press(&id(&created), later).await.0, 303);
         }
-        assert_eq!(service.poll(&transaction_id(&created)).await["paymentInformation"]["status"], outcome);
+        assert_eq!(service.poll(&id(&created)).await["paymentInformation"]["status"], outcome);
         let log = format!(
             "SELECT string_agg(effective::text, ' ' ORDER BY number) FROM events WHERE transaction_id = '{}'",
-            transaction_id(&created)
+            id(&created)
         );
         assert_eq!(service.sql(&log).1, "true true false false false");
     }
@@ -84,7 +84,7 @@ async fn the_first_decision_takes_effect_and_later_ones_are_only_logged() {
 async fn of_concurrent_decisions_exactly_one_takes_effect() {
     let service = Service::start(Server::shared()).await;
     let (_, created) = service.create(&payment("R-1")).await;
-    let id = transaction_id(&created);
+    let id = id(&created);
     let presses = (0..20).map(|n| service.press(&id, if n % 2 == 0 { "confirm" } else { "cancel" }));
     join_all(presses).await;
     let effective = "SELECT count(*), min(status) FROM events WHERE effective AND status <> 'INITIAL'";
@@ -106,7 +106,7 @@ async fn the_same_request_sent_concurrently_creates_one_transaction() {
     let (status, problem) = service.create(&other).await;
     assert_eq!((status, &problem["functionalCode"]), (409, &"PAYMENT_EXISTS".into()));
     assert_eq!(service.create(&request).await.0, 200, "the first request still gets its response");
-    service.press(&transaction_id(&answers[0].1), "confirm").await;
+    service.press(&id(&answers[0].1), "confirm").await;
     assert_eq!(
         service.create(&request).await,
         answers[0],
@@ -128,9 +128,8 @@ async fn a_range_near_its_end_refuses_new_payments_and_completes_existing_ones()
     assert_eq!(answer.status(), 503);
     assert_eq!(service.sql("SELECT count(*) FROM transactions").1, "1", "the refused request is not stored");
     assert_eq!(service.create(&payment("R-1")).await.0, 200, "an existing payment is still returned");
-    service.press(&transaction_id(&existing), "confirm").await;
-    let number =
-        service.poll(&transaction_id(&existing)).await["paymentInformation"]["transactionReference"].clone();
+    service.press(&id(&existing), "confirm").await;
+    let number = service.poll(&id(&existing)).await["paymentInformation"]["transactionReference"].clone();
     assert!(number.as_str().unwrap().starts_with("AHS-999000"), "{number}");
 }
 
@@ -225,8 +224,8 @@ async fn without_a_redirect_url_the_pay_page_shows_the_outcome() {
         let mut request = payment(&format!("R-{number}"));
         request.as_object_mut().unwrap().remove("redirectUrl");
         let (_, created) = service.create(&request).await;
-        let page = format!("/pay/{}", transaction_id(&created));
-        assert_eq!(service.press(&transaction_id(&created), button).await, (303, Some(page.clone())));
+        let page = format!("/pay/{}", id(&created));
+        assert_eq!(service.press(&id(&created), button).await, (303, Some(page.clone())));
         let text = service.http.get(service.url(&page)).send().await.unwrap().text().await.unwrap();
         assert!(text.contains(outcome) && !text.contains("<form") && !text.contains("Zurück"), "{text}");
     }
@@ -237,11 +236,11 @@ async fn a_killed_program_loses_no_data_and_a_stopped_one_ends_in_time() {
     let mut service = Service::start(Server::shared()).await;
     let (_, open) = service.create(&payment("R-1")).await;
     let (_, payed) = service.create(&payment("R-2")).await;
-    service.press(&transaction_id(&payed), "confirm").await;
+    service.press(&id(&payed), "confirm").await;
     service.stop(Signal::KILL);
     service.serve().await;
-    assert_eq!(service.poll(&transaction_id(&open)).await["paymentInformation"]["status"], "INITIAL");
-    assert_eq!(service.poll(&transaction_id(&payed)).await["paymentInformation"]["status"], "PAYED");
+    assert_eq!(service.poll(&id(&open)).await["paymentInformation"]["status"], "INITIAL");
+    assert_eq!(service.poll(&id(&payed)).await["paymentInformation"]["status"], "PAYED");
 
     let stopped_at = Instant::now();
     assert!(service.stop(Signal::TERM).success());
@@ -281,8 +280,7 @@ async fn the_program_is_unready_while_the_database_is_unavailable() {
     let answer = service.http.get(url).send().await.unwrap();
     assert_eq!(answer.status(), 503);
     assert_eq!(answer.json::<Value>().await.unwrap()["functionalCode"], "UNSPECIFIED");
-    let page =
-        service.http.get(service.url(&format!("/pay/{}", transaction_id(&created)))).send().await.unwrap();
+    let page = service.http.get(service.url(&format!("/pay/{}", id(&created)))).send().await.unwrap();
     assert_eq!(page.status(), 503);
     assert!(page.text().await.unwrap().contains("Zurzeit nicht erreichbar"), "citizens get a page");
 
@@ -292,7 +290,7 @@ async fn the_program_is_unready_while_the_database_is_unavailable() {
         assert!(Instant::now() < deadline, "the program does not become ready again");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    assert_eq!(service.poll(&transaction_id(&created)).await["paymentInformation"]["status"], "INITIAL");
+    assert_eq!(service.poll(&id(&created)).await["paymentInformation"]["status"], "INITIAL");
 }
 
 #[tokio::test]
@@ -300,7 +298,7 @@ async fn probes_and_metrics_are_only_served_on_the_admin_port() {
     let service = Service::start(Server::shared()).await;
     let (_, created) = service.create(&payment("R-1")).await;
     for _ in 0..2 {
-        service.press(&transaction_id(&created), "confirm").await;
+        service.press(&id(&created), "confirm").await;
     }
     let live = service.http.get(service.admin_url("/livez")).send().await.unwrap();
     assert_eq!(live.status(), 200);
@@ -315,7 +313,7 @@ async fn probes_and_metrics_are_only_served_on_the_admin_port() {
 async fn every_response_has_the_security_headers() {
     let service = Service::start(Server::shared()).await;
     let (_, created) = service.create(&payment("R-1")).await;
-    let pay = format!("/pay/{}", transaction_id(&created));
+    let pay = format!("/pay/{}", id(&created));
     let style = format!("{}/site.css", rathaus_kit::web::FOLDER);
     for path in [pay.as_str(), "/pay/unknown", "/nothing", "/static/other/site.css", style.as_str()] {
         let answer = service.http.get(service.url(path)).send().await.unwrap();
@@ -334,7 +332,7 @@ async fn logs_are_json_lines_without_personal_data() {
     let mut request = payment("R-1");
     request["requestor"] = serde_json::json!({"name": "Wolkenstein", "firstName": "Eva"});
     let (_, created) = service.create(&request).await;
-    service.press(&transaction_id(&created), "confirm").await;
+    service.press(&id(&created), "confirm").await;
     request["requestor"]["gender"] = "Wolkenstein".into();
     let (status, problem) = service.create(&request).await;
     assert_eq!((status, &problem["functionalCode"]), (400, &"VALIDATION_ERROR".into()));
@@ -343,7 +341,7 @@ async fn logs_are_json_lines_without_personal_data() {
     assert_eq!(service.create(&payment("R-2")).await.0, 503);
 
     let log = service.log();
-    for expected in [&transaction_id(&created), "PAYED", "ERROR"] {
+    for expected in [&id(&created), "PAYED", "ERROR"] {
         assert!(log.contains(expected), "{expected}: {log}");
     }
     assert!(!log.contains("Wolkenstein") && !log.contains("Eva"), "{log}");

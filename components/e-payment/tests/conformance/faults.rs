@@ -144,12 +144,12 @@ impl ProxyState {
             Fault::DuplicateKeysAccepted if json.is_object() => request.set_body(&json),
             Fault::PollingCancels if request.is_poll() => self.cancel_by_polling(request).await,
             Fault::PayedAfterCanceled if request.path.starts_with("/pay/") => {
-                let mut observations = self.observations.lock().unwrap();
+                let mut observed = self.observations.lock().unwrap();
                 let (id, body) = (request.id(), String::from_utf8_lossy(&request.body));
                 match body.as_ref() {
-                    "decision=cancel" => drop(observations.canceled.insert(id)),
-                    "decision=confirm" if observations.canceled.contains(&id) => {
-                        drop(observations.confirmed.insert(id))
+                    "decision=cancel" => drop(observed.canceled.insert(id)),
+                    "decision=confirm" if observed.canceled.contains(&id) => {
+                        drop(observed.confirmed.insert(id))
                     }
                     _ => {}
                 }
