@@ -144,13 +144,11 @@ impl ProxyState {
             Fault::DuplicateKeysAccepted if json.is_object() => request.set_body(&json),
             Fault::PollingCancels if request.is_poll() => self.cancel_by_polling(request).await,
             Fault::PayedAfterCanceled if request.path.starts_with("/pay/") => {
-                let mut observed = self.observations.lock().unwrap();
+                let mut seen = self.observations.lock().unwrap();
                 let (id, body) = (request.id(), String::from_utf8_lossy(&request.body));
                 match body.as_ref() {
-                    "decision=cancel" => drop(observed.canceled.insert(id)),
-                    "decision=confirm" if observed.canceled.contains(&id) => {
-                        drop(observed.confirmed.insert(id))
-                    }
+                    "decision=cancel" => drop(seen.canceled.insert(id)),
+                    "decision=confirm" if seen.canceled.contains(&id) => drop(seen.confirmed.insert(id)),
                     _ => {}
                 }
             }
