@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! The three calls of XBezahldienste 1.0.0.
+//! The three operations of XBezahldienste 1.0.0: create a payment, poll it, and ask whether an originator
+//! and an end point are ready for payments.
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -13,24 +14,24 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::auth::Caller;
-use crate::problem::{Body, Code, Problem};
+use crate::auth::ApiClient;
+use crate::problem::{Code, Problem, ProblemBody};
 use crate::provider;
 use crate::receipt;
 use crate::request::{self, PaymentRequest};
-use crate::store::{self, New, Pair};
+use crate::store::{self, NewTransaction, Pair};
 use crate::transaction::PaymentTransaction;
 
-/// 99 items with generous booking data are well below it.
-const LARGEST_BODY: usize = 1024 * 1024;
-/// What is read, and dropped, of a larger body: a gateway that cannot pass on all of it would tell the
-/// client of a broken connection instead of our answer.
-const LARGEST_DRAINED: usize = 16 * LARGEST_BODY;
-/// An extension of ours: the header by which a client marks repetitions of one call.
+/// The largest request body that is accepted. 99 items with generous booking data are well below it.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// How much of a larger body is read and discarded. A gateway that cannot forward the whole body reports a
+/// broken connection to the client instead of the module's response.
+const MAX_DRAINED_BYTES: usize = 16 * MAX_BODY_BYTES;
+/// The header by which a client marks repetitions of one call, an extension of XBezahldienste.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
-const LONGEST_KEY: usize = 255;
+const MAX_IDEMPOTENCY_KEY_LENGTH: usize = 255;
 
-/// The routes of the standard.
+/// The routes of XBezahldienste. Other methods and paths get a problem as the response, too.
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/paymenttransaction/{originatorId}/{endPointId}", routing::post(create))
@@ -41,7 +42,8 @@ pub fn routes() -> Router<App> {
             Problem::new(Code::Unspecified, detail).with_status(StatusCode::METHOD_NOT_ALLOWED)
         })
         .fallback(|| async {
-            let detail = "there are /paymenttransaction/… and /status/…, as XBezahldienste 1.0.0 has them";
+            let detail =
+                "the paths are /paymenttransaction/… and /status/…, as defined by XBezahldienste 1.0.0";
             Problem::new(Code::Unspecified, detail).with_status(StatusCode::NOT_FOUND)
         })
 }
@@ -50,57 +52,57 @@ type PairPath = Result<Path<(String, String)>, PathRejection>;
 
 /// Create a payment.
 ///
-/// The same request again gets the first answer again; another one with its requestId is refused.
+/// The same request sent again gets the first response again. Another request with the same requestId is refused.
 #[utoipa::path(
     post,
     path = "/paymenttransaction/{originatorId}/{endPointId}",
     operation_id = "initiatePaymentTransaction",
     params(
-        ("originatorId" = String, Path, description = "Which online service asks", max_length = 36, pattern = r"^[\w\d-]+$"),
-        ("endPointId" = String, Path, description = "Which authority gets the money", max_length = 36, pattern = r"^[\w\d-]+$"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Marks repetitions of one call; an extension of XBezahldienste", max_length = 255),
+        ("originatorId" = String, Path, description = "The online service that asks for the payment", max_length = 36, pattern = r"^[\w\d-]+$"),
+        ("endPointId" = String, Path, description = "The authority that gets the money", max_length = 36, pattern = r"^[\w\d-]+$"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Marks repetitions of one call (an extension of XBezahldienste)", max_length = 255),
     ),
     request_body = PaymentRequest,
     responses(
-        (status = 200, description = "The payment, to be made at transactionRedirectUrl", body = PaymentTransaction),
-        (status = 400, description = "VALIDATION_ERROR, CALCULATION_ERROR or BOOKING_DATA_MISSING", body = Body, content_type = "application/problem+json"),
-        (status = 401, description = "FORBIDDEN: no credentials, or wrong ones", body = Body, content_type = "application/problem+json"),
-        (status = 403, description = "FORBIDDEN or NO_VALID_ORIGINATOR_OR_ENDPOINT", body = Body, content_type = "application/problem+json"),
-        (status = 409, description = "PAYMENT_EXISTS: the requestId was used for another request", body = Body, content_type = "application/problem+json"),
-        (status = 413, description = "VALIDATION_ERROR: the body is larger than 1 MiB", body = Body, content_type = "application/problem+json"),
-        (status = 422, description = "VALIDATION_ERROR: the Idempotency-Key was used for another request", body = Body, content_type = "application/problem+json"),
-        (status = 503, description = "UNSPECIFIED: the database or the provider does not answer", body = Body, content_type = "application/problem+json"),
+        (status = 200, description = "The payment, which the citizen makes at transactionRedirectUrl", body = PaymentTransaction),
+        (status = 400, description = "VALIDATION_ERROR, CALCULATION_ERROR or BOOKING_DATA_MISSING", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 401, description = "FORBIDDEN: no credentials, or wrong ones", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "FORBIDDEN or NO_VALID_ORIGINATOR_OR_ENDPOINT", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "PAYMENT_EXISTS: the requestId was used for another request", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 413, description = "VALIDATION_ERROR: the body is larger than 1 MiB", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "VALIDATION_ERROR: the Idempotency-Key was used for another request", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "UNSPECIFIED: the database or the provider does not answer", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub async fn create(
     State(app): State<App>,
-    caller: Caller,
+    client: ApiClient,
     path: PairPath,
     headers: HeaderMap,
     body: axum::body::Body,
 ) -> Result<Json<PaymentTransaction>, Problem> {
     let Path((originator, end_point)) = path?;
-    let (pair, end_point) = pair(&app, &caller, originator, end_point)?;
-    let key = idempotency_key(&headers)?;
-    let request = request::parse(&whole(body).await?)?;
-    request.has_booking_data(&end_point.booking_data)?;
+    let (pair, end_point) = authorize_pair(&app, &client, originator, end_point)?;
+    let idempotency_key = parse_idempotency_key(&headers)?;
+    let request = request::parse(&read_body(body).await?)?;
+    request.check_booking_data(&end_point.booking_data)?;
     let stored = serde_json::to_string(&request)
-        .map_err(|wrong| Problem::field("the body", &format!("cannot be kept: {wrong}")))?;
-    let new = New {
-        client: &caller.0.name,
+        .map_err(|error| Problem::invalid_field("the body", &format!("cannot be stored: {error}")))?;
+    let new = NewTransaction {
+        client: &client.0.name,
         pair: &pair,
         request_id: &request.request_id,
         request: &stored,
-        key,
+        idempotency_key,
         receipts: &end_point.receipts,
     };
     let transaction = store::create(&app.pool, new).await?;
-    tracing::info!(transaction = transaction.id, originator = pair.originator, "asked for");
+    tracing::info!(transaction = transaction.id, originator = pair.originator, "payment requested");
     let transaction = provider::start_once(&app, transaction).await?;
-    Ok(Json(transaction.when_created().answer(app.public_url())?))
+    Ok(Json(transaction.as_created().to_response(app.public_url())?))
 }
 
-/// Ask where a payment stands. Changes nothing.
+/// Get the state of a payment. Changes nothing.
 #[utoipa::path(
     get,
     path = "/paymenttransaction/{originatorId}/{endPointId}/{transactionId}",
@@ -108,25 +110,25 @@ pub async fn create(
     params(
         ("originatorId" = String, Path, max_length = 36, pattern = r"^[\w\d-]+$"),
         ("endPointId" = String, Path, max_length = 36, pattern = r"^[\w\d-]+$"),
-        ("transactionId" = String, Path, description = "transactionId of the answer to create"),
+        ("transactionId" = String, Path, description = "transactionId of the response to creating the payment"),
     ),
     responses(
-        (status = 200, description = "Where it stands", body = PaymentTransaction),
-        (status = 401, description = "FORBIDDEN: no credentials, or wrong ones", body = Body, content_type = "application/problem+json"),
-        (status = 403, description = "FORBIDDEN or NO_VALID_ORIGINATOR_OR_ENDPOINT", body = Body, content_type = "application/problem+json"),
-        (status = 404, description = "UNSPECIFIED: no such transaction of this originator and end point", body = Body, content_type = "application/problem+json"),
-        (status = 503, description = "UNSPECIFIED: the database does not answer", body = Body, content_type = "application/problem+json"),
+        (status = 200, description = "The state of the payment", body = PaymentTransaction),
+        (status = 401, description = "FORBIDDEN: no credentials, or wrong ones", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "FORBIDDEN or NO_VALID_ORIGINATOR_OR_ENDPOINT", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "UNSPECIFIED: no such transaction of this originator and end point", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "UNSPECIFIED: the database does not answer", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub async fn poll(
     State(app): State<App>,
-    caller: Caller,
+    client: ApiClient,
     path: Result<Path<(String, String, String)>, PathRejection>,
 ) -> Result<Json<PaymentTransaction>, Problem> {
     let Path((originator, end_point, id)) = path?;
-    let (pair, _) = pair(&app, &caller, originator, end_point)?;
+    let (pair, _) = authorize_pair(&app, &client, originator, end_point)?;
     match store::find(&app.pool, &id).await?.filter(|transaction| transaction.pair == pair) {
-        Some(transaction) => Ok(Json(transaction.answer(app.public_url())?)),
+        Some(transaction) => Ok(Json(transaction.to_response(app.public_url())?)),
         None => {
             let detail = format!("there is no transaction {id} of this originator and end point");
             Err(Problem::new(Code::Unspecified, detail).with_status(StatusCode::NOT_FOUND))
@@ -134,14 +136,14 @@ pub async fn poll(
     }
 }
 
-/// The pair can be paid.
+/// The originator and the end point are ready for payments.
 #[derive(Serialize, ToSchema)]
 pub struct Payable {
     /// Always `OK`.
     status: &'static str,
 }
 
-/// Ask whether a pair of originator and end point is configured and can be paid.
+/// Ask whether an originator and an end point are configured and ready for payments.
 #[utoipa::path(
     get,
     path = "/status/{originatorId}/{endPointId}",
@@ -151,76 +153,85 @@ pub struct Payable {
         ("endPointId" = String, Path, max_length = 36, pattern = r"^[\w\d-]+$"),
     ),
     responses(
-        (status = 200, description = "It can be paid", body = Payable),
-        (status = 401, description = "FORBIDDEN: no credentials, or wrong ones", body = Body, content_type = "application/problem+json"),
-        (status = 403, description = "FORBIDDEN or NO_VALID_ORIGINATOR_OR_ENDPOINT", body = Body, content_type = "application/problem+json"),
-        (status = 503, description = "UNSPECIFIED: it cannot be paid at the moment; detail says why", body = Body, content_type = "application/problem+json"),
+        (status = 200, description = "Payments can be created", body = Payable),
+        (status = 401, description = "FORBIDDEN: no credentials, or wrong ones", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "FORBIDDEN or NO_VALID_ORIGINATOR_OR_ENDPOINT", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "UNSPECIFIED: no payments can be created at the moment; detail gives the reason", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub async fn status(
     State(app): State<App>,
-    caller: Caller,
+    client: ApiClient,
     path: PairPath,
 ) -> Result<Json<Payable>, Problem> {
     let Path((originator, end_point)) = path?;
-    let (pair, end_point) = pair(&app, &caller, originator, end_point)?;
+    let (pair, end_point) = authorize_pair(&app, &client, originator, end_point)?;
     if receipt::is_used_up(&app.pool, &end_point.id, &end_point.receipts).await? {
-        return Err(store::used_up(&end_point.id));
+        return Err(store::receipt_numbers_used_up(&end_point.id));
     }
     app.provider.check_availability(&pair).await?;
     Ok(Json(Payable { status: "OK" }))
 }
 
-/// The pair, if it is well formed, the end point is this municipality's, and the caller may use both.
-fn pair<'a>(
+/// Checks the ids in a request's path and that the client may use them; returns both with the
+/// configuration of the end point.
+///
+/// # Errors
+/// Fails with `VALIDATION_ERROR` if an id is malformed, with `NO_VALID_ORIGINATOR_OR_ENDPOINT` if the
+/// municipality has no such end point, and with `FORBIDDEN` if the client may not use the ids.
+fn authorize_pair<'a>(
     app: &'a App,
-    Caller(client): &Caller,
+    ApiClient(client): &ApiClient,
     originator: String,
     end_point: String,
 ) -> Result<(Pair, &'a EndPoint), Problem> {
-    request::id("originatorId", &originator)?;
-    request::id("endPointId", &end_point)?;
-    let found = app.end_point(&end_point).ok_or_else(|| {
-        let known: Vec<&str> = app.block.end_points.iter().map(|known| known.id.as_str()).collect();
-        let detail =
-            format!("endPointId {end_point} is not one of this municipality's; it has {}", known.join(", "));
+    request::check_id("originatorId", &originator)?;
+    request::check_id("endPointId", &end_point)?;
+    let configured = app.end_point(&end_point).ok_or_else(|| {
+        let ids: Vec<&str> =
+            app.settings.end_points.iter().map(|configured| configured.id.as_str()).collect();
+        let detail = format!("this municipality has no endPointId {end_point}; it has {}", ids.join(", "));
         Problem::new(Code::NoValidOriginatorOrEndpoint, detail)
     })?;
-    let may = client.originators.contains(&originator)
+    let allowed = client.originators.contains(&originator)
         && (client.end_points.is_empty() || client.end_points.contains(&end_point));
-    if !may {
+    if !allowed {
         let detail = format!(
-            "client {} may not use originatorId {originator} with endPointId {end_point}; the town's administrators can allow it",
+            "client {} may not use originatorId {originator} with endPointId {end_point}; the administrators of the municipality can allow it",
             client.name
         );
         return Err(Problem::new(Code::Forbidden, detail));
     }
-    Ok((Pair { originator, end_point }, found))
+    Ok((Pair { originator, end_point }, configured))
 }
 
-/// A body of at most [`LARGEST_BODY`].
-async fn whole(body: axum::body::Body) -> Result<Vec<u8>, Problem> {
-    let mut parts = body.into_data_stream();
+/// Reads a body of at most [`MAX_BODY_BYTES`].
+///
+/// # Errors
+/// Fails with status 413 if the body is larger, and with status 400 if the connection breaks.
+async fn read_body(body: axum::body::Body) -> Result<Vec<u8>, Problem> {
+    let mut chunks = body.into_data_stream();
     let (mut bytes, mut length) = (Vec::new(), 0);
-    while let Some(part) = parts.next().await {
-        let part = part.map_err(|wrong| Problem::field("the body", &format!("cannot be read: {wrong}")))?;
-        length += part.len();
-        if length <= LARGEST_BODY {
-            bytes.extend_from_slice(&part);
-        } else if length > LARGEST_DRAINED {
+    while let Some(chunk) = chunks.next().await {
+        let chunk =
+            chunk.map_err(|error| Problem::invalid_field("the body", &format!("cannot be read: {error}")))?;
+        length += chunk.len();
+        if length <= MAX_BODY_BYTES {
+            bytes.extend_from_slice(&chunk);
+        } else if length > MAX_DRAINED_BYTES {
             break;
         }
     }
-    if length > LARGEST_BODY {
-        let wrong = Problem::field("the body", &format!("must be at most {LARGEST_BODY} bytes"));
-        return Err(wrong.with_status(StatusCode::PAYLOAD_TOO_LARGE));
+    if length > MAX_BODY_BYTES {
+        let problem = Problem::invalid_field("the body", &format!("must be at most {MAX_BODY_BYTES} bytes"));
+        return Err(problem.with_status(StatusCode::PAYLOAD_TOO_LARGE));
     }
     Ok(bytes)
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let Some(sent) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
-    let key = sent.to_str().ok().filter(|key| (1..=LONGEST_KEY).contains(&key.len()));
+fn parse_idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let key = value.to_str().ok().filter(|key| (1..=MAX_IDEMPOTENCY_KEY_LENGTH).contains(&key.len()));
     key.map(Some)
-        .ok_or_else(|| Problem::field("Idempotency-Key", "must be 1 to 255 visible ASCII characters"))
+        .ok_or_else(|| Problem::invalid_field("Idempotency-Key", "must be 1 to 255 visible ASCII characters"))
 }

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! What the treasury books a position by.
+//! Booking data of an item: the account, cost centre and the like by which the treasury books it.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -10,18 +10,18 @@ use std::fmt;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// The treasury's keys and their values. A key that is given twice is refused: of two accounts none
-/// can be the right one to choose.
+/// The treasury's keys and their values. Deserializing fails if a key occurs twice, since the module cannot
+/// know which of two accounts is the right one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct BookingData(BTreeMap<String, String>);
 
 impl BookingData {
-    /// Keys and values, by key.
+    /// Keys and values in the order of the keys.
     pub fn iter(&self) -> impl Iterator<Item = (&String, &String)> {
         self.0.iter()
     }
 
-    /// The value of a key.
+    /// The value of a key; `None` if the key is missing.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(String::as_str)
     }
@@ -29,13 +29,13 @@ impl BookingData {
 
 impl<'de> Deserialize<'de> for BookingData {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(EachOnce)
+        deserializer.deserialize_map(UniqueKeysVisitor)
     }
 }
 
-struct EachOnce;
+struct UniqueKeysVisitor;
 
-impl<'de> Visitor<'de> for EachOnce {
+impl<'de> Visitor<'de> for UniqueKeysVisitor {
     type Value = BookingData;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -48,7 +48,7 @@ impl<'de> Visitor<'de> for EachOnce {
             match data.entry(key) {
                 Entry::Vacant(entry) => drop(entry.insert(value)),
                 Entry::Occupied(entry) => {
-                    return Err(A::Error::custom(format_args!("the key {} is there twice", entry.key())));
+                    return Err(A::Error::custom(format_args!("the key {} occurs twice", entry.key())));
                 }
             }
         }

@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! What the image does on the command line, for those who run it: the treasury's files without a browser.
+//! The module's commands, with which administrators export settlements, import confirmations and erase
+//! payer data without a browser.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -15,10 +16,10 @@ use sqlx::PgPool;
 use crate::settlement::Format;
 use crate::{confirmation, erasure, settlement};
 
-/// Who is told to have imported a confirmation.
-const BY: &str = "command line";
+/// Recorded with bookings that were imported on the command line, in place of a person's name.
+const IMPORTED_BY: &str = "command line";
 
-/// The module's own commands.
+/// The commands of the e-payment module, in addition to those that every module has.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Print the settlement of a day.
@@ -26,38 +27,38 @@ pub enum Command {
         /// The German day, such as 2026-11-24.
         #[arg(long)]
         day: Date,
-        /// How it is written.
+        /// The format of the file.
         #[arg(long, value_enum, default_value = "csv")]
         format: Format,
     },
-    /// Import what the treasury confirms as booked and print what that did; fails where a line was refused.
+    /// Import a confirmation of the treasury and print a report. Fails if a line was refused.
     Confirm {
-        /// The file; `-` is standard input.
+        /// The confirmation file; `-` is standard input.
         file: PathBuf,
     },
-    /// Forget the payers that are to be forgotten now.
+    /// Erase the payer data that is older than the configured number of days.
     Erase,
 }
 
-/// Does what a command says.
+/// Runs a command. Files and reports are printed on standard output.
 ///
 /// # Errors
-/// It could not be done, or not for every line.
+/// Fails if a file or the database cannot be read or written, or if a line of a confirmation was refused.
 pub async fn run(
     command: &Command,
     pool: &PgPool,
-    town: &Municipality,
-    config: &EPayment,
+    municipality: &Municipality,
+    settings: &EPayment,
 ) -> anyhow::Result<()> {
     match command {
         Command::Settlement { day, format } => {
-            let file = settlement::export(pool, town, *day, *format).await?;
+            let file = settlement::export(pool, municipality, *day, *format).await?;
             io::stdout().write_all(&file).context("the settlement cannot be printed")
         }
         Command::Confirm { file } => confirm(pool, file).await,
         Command::Erase => {
-            let erased = erasure::erase(pool, config.payer_data_days).await?;
-            tracing::info!(transactions = erased, days = config.payer_data_days, "payers forgotten");
+            let erased = erasure::erase(pool, settings.payer_data_days).await?;
+            tracing::info!(transactions = erased, days = settings.payer_data_days, "erased payer data");
             Ok(())
         }
     }
@@ -65,10 +66,10 @@ pub async fn run(
 
 async fn confirm(pool: &PgPool, file: &Path) -> anyhow::Result<()> {
     let report = if file == Path::new("-") {
-        confirmation::import(pool, io::stdin().lock(), BY).await?
+        confirmation::import(pool, io::stdin().lock(), IMPORTED_BY).await?
     } else {
         let opened = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
-        confirmation::import(pool, opened, BY).await?
+        confirmation::import(pool, opened, IMPORTED_BY).await?
     };
     serde_json::to_writer(io::stdout(), &report).context("the report cannot be printed")?;
     println!();

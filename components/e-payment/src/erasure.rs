@@ -1,26 +1,26 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Forgetting who paid (Art. 5 (1) e DSGVO), and nothing that the books need.
+//! Erasure of payer data (Art. 5 (1) e GDPR). Everything that the books need stays.
 
 use std::time::Duration;
 
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-/// How often is looked for what is to be forgotten; the promise is in days.
-const PAUSE: Duration = Duration::from_secs(3600);
-/// After a database that did not answer.
-const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(60);
-/// Transactions changed at a time, so that no statement is long and no payment waits for it.
-const BATCH: u32 = 500;
+/// How often the module searches for data to erase. Hourly is enough, since the retention period is in days.
+const ERASURE_INTERVAL: Duration = Duration::from_secs(3600);
+/// How long to wait after a database error.
+const RETRY_INTERVAL: Duration = Duration::from_secs(60);
+/// How many transactions one statement changes. It is small, so that no payment has to wait for locks.
+const BATCH_SIZE: u32 = 500;
 
-/// Takes requestor and redirectUrl out of the request, whose other fields stay in their order and to
-/// the digit, and the clients' idempotency keys, with which they could name who paid. Providers' words
-/// go, too: they may hold an account or an address.
+/// Removes `requestor` and `redirectUrl` from the stored request; its other fields stay unchanged, in their
+/// order and to the digit. The idempotency keys are deleted because clients may have put the payer's name
+/// into them, and the provider's details because they may contain an account or an address.
 ///
-/// What is locked is being decided or erased by another pod, and is left to the next time.
-const ERASE: &str = "WITH old AS MATERIALIZED ( \
+/// Locked rows are skipped, because another pod is deciding or erasing them. The next run handles them.
+const ERASE_BATCH: &str = "WITH old AS MATERIALIZED ( \
         SELECT id FROM transactions WHERE erased_at IS NULL AND created_at < now() - make_interval(days => $1) \
         ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED), \
     keys AS (DELETE FROM idempotency_keys USING old WHERE transaction_id = old.id) \
@@ -30,7 +30,7 @@ const ERASE: &str = "WITH old AS MATERIALIZED ( \
                    WHERE key NOT IN ('requestor', 'redirectUrl')) \
     FROM old WHERE t.id = old.id";
 
-/// Erases hourly until `stop`. Every pod does so, and none does another's work.
+/// Erases payer data hourly until `stop` is cancelled. Every pod does this; they share the work.
 pub async fn run(pool: PgPool, days: u16, stop: CancellationToken) {
     loop {
         let erased = tokio::select! {
@@ -38,14 +38,14 @@ pub async fn run(pool: PgPool, days: u16, stop: CancellationToken) {
             erased = erase(&pool, days) => erased,
         };
         let pause = match erased {
-            Ok(0) => PAUSE,
+            Ok(0) => ERASURE_INTERVAL,
             Ok(transactions) => {
-                tracing::info!(transactions, days, "payers forgotten");
-                PAUSE
+                tracing::info!(transactions, days, "erased payer data");
+                ERASURE_INTERVAL
             }
             Err(error) => {
-                tracing::error!(%error, "payers cannot be forgotten; trying again");
-                PAUSE_AFTER_FAILURE
+                tracing::error!(%error, "cannot erase payer data; trying again");
+                RETRY_INTERVAL
             }
         };
         tokio::select! {
@@ -55,20 +55,21 @@ pub async fn run(pool: PgPool, days: u16, stop: CancellationToken) {
     }
 }
 
-/// Erases the payers of transactions made more than `days` days ago; the number of transactions. It
-/// may be stopped at any moment and called again.
+/// Erases the payer data of transactions that were created more than `days` days ago and returns the number
+/// of these transactions. It may be interrupted at any moment and called again.
 ///
-/// A transaction that was never decided stays `INITIAL`: a provider may still report it as paid, and
-/// what was paid must be booked.
+/// A transaction that was never decided stays `INITIAL`, because the provider may still report it as paid,
+/// and then it must be booked.
 ///
 /// # Errors
-/// The database does not answer; what was erased before stays erased.
+/// Fails if the database does not answer. Batches that were erased before stay erased.
 pub async fn erase(pool: &PgPool, days: u16) -> sqlx::Result<u64> {
     let mut total = 0;
     loop {
-        let batch = sqlx::query(ERASE).bind(i32::from(days)).bind(i64::from(BATCH)).execute(pool).await?;
+        let batch =
+            sqlx::query(ERASE_BATCH).bind(i32::from(days)).bind(i64::from(BATCH_SIZE)).execute(pool).await?;
         total += batch.rows_affected();
-        if batch.rows_affected() < u64::from(BATCH) {
+        if batch.rows_affected() < u64::from(BATCH_SIZE) {
             return Ok(total);
         }
     }

@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! The reference e-payment module: XBezahldienste 1.0.0 with a hosted pay page for trying it out.
+//! The reference e-payment module: it implements XBezahldienste 1.0.0 and has a pay page of its own for
+//! the sandbox.
 
 mod api;
 mod app;
@@ -40,7 +41,7 @@ use provider::ResilientProvider;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
 
-// Two threads: there are as many pods as a plan says, and memory is what a small plan has least of.
+// Two threads are enough: a plan scales by the number of pods, and small plans are short of memory.
 #[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
     let args = Args::parse();
@@ -48,7 +49,7 @@ async fn main() -> ExitCode {
     match run(&args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "ended");
+            tracing::error!(error = format!("{error:#}"), "the program ended with an error");
             ExitCode::FAILURE
         }
     }
@@ -60,31 +61,31 @@ async fn run(args: &Args<cli::Command>) -> anyhow::Result<()> {
         return rathaus_kit::migrate(&database_url, &MIGRATIONS).await;
     }
     let pool = rathaus_kit::connect_lazy(&database_url)?;
-    let block = config
+    let settings = config
         .e_payment
         .clone()
-        .context("module.json has no ePayment block; this image is for class type EPayment")?;
+        .context("module.json has no ePayment object; this image is for class type EPayment")?;
     if let Some(Command::Module(command)) = &args.command {
-        return cli::run(command, &pool, &config.municipality, &block).await;
+        return cli::run(command, &pool, &config.municipality, &settings).await;
     }
     let secrets = Secrets::in_config_dir(&args.config_dir);
-    let provider = ResilientProvider::new(provider::from_config(&config, &block, &secrets)?);
-    let clients = Clients::new(&config, &block.clients, secrets)?;
-    let (metrics, books) = (Metrics::default(), BookMetrics::default());
+    let provider = ResilientProvider::new(provider::from_config(&config, &settings, &secrets)?);
+    let clients = Clients::new(&config, &settings.clients, secrets)?;
+    let (metrics, book_metrics) = (Metrics::default(), BookMetrics::default());
     let mut registry = metrics.register();
     provider.register(&mut registry);
-    books.register(&mut registry);
+    book_metrics.register(&mut registry);
     let app = App {
         config: Arc::new(config),
-        block: Arc::new(block),
+        settings: Arc::new(settings),
         clients: Arc::new(clients),
         provider: Arc::new(provider),
         pool: pool.clone(),
         metrics,
     };
     let stop = rathaus_kit::stop_on_signal()?;
-    tokio::spawn(erasure::run(pool.clone(), app.block.payer_data_days, stop.clone()));
-    tokio::spawn(books.run(pool.clone(), app.block.clone(), stop.clone()));
+    tokio::spawn(erasure::run(pool.clone(), app.settings.payer_data_days, stop.clone()));
+    tokio::spawn(book_metrics.run(pool.clone(), app.settings.clone(), stop.clone()));
     let desk = clerk::routes(app.config.clone(), Secrets::in_config_dir(&args.config_dir), pool.clone())?;
     let routes = Router::new()
         .merge(api::routes())
@@ -97,5 +98,5 @@ async fn run(args: &Args<cli::Command>) -> anyhow::Result<()> {
         .merge(desk);
     let poller = tokio::spawn(provider::poller::run(app, stop.clone()));
     rathaus_kit::serve(args, Module { routes, pool, metrics: registry }, stop).await?;
-    poller.await.context("the poller")
+    poller.await.context("the poller of the provider panicked")
 }

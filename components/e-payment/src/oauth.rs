@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! The token endpoint of OAuth 2.0 (RFC 6749) for online services that know nothing else: client
-//! credentials (section 4.4) become a bearer token (RFC 6750) for an hour.
+//! The token endpoint of OAuth 2.0 (RFC 6749), for online services that support no other authentication:
+//! it exchanges client credentials (section 4.4) for a bearer token (RFC 6750) that is valid for an hour.
 
 use axum::extract::State;
 use axum::extract::rejection::FormRejection;
@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::auth::{self, TOKEN_SECONDS};
+use crate::auth::{self, TOKEN_LIFETIME_SECONDS};
 
-/// The token endpoint; with the slash, as pmPayment has it.
+/// The routes of the token endpoint. The path with the trailing slash is the one that pmPayment has.
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/oauth/token", routing::post(token))
@@ -23,9 +23,10 @@ pub fn routes() -> Router<App> {
         .layer(axum::extract::DefaultBodyLimit::max(16 * 1024))
 }
 
-/// What a client sends.
+/// The form that a client sends (RFC 6749, section 4.4.2).
 #[derive(Deserialize, ToSchema)]
-pub struct Asked {
+#[schema(as = Asked)]
+pub struct TokenRequest {
     /// Always `client_credentials`.
     grant_type: String,
     client_id: Option<String>,
@@ -37,11 +38,11 @@ pub struct Asked {
 struct Token {
     access_token: String,
     token_type: &'static str,
-    /// Seconds.
+    /// Lifetime of the token in seconds.
     expires_in: u64,
 }
 
-/// An error of RFC 6749, section 5.2.
+/// An error response (RFC 6749, section 5.2).
 #[derive(Serialize, ToSchema)]
 struct Refusal {
     error: &'static str,
@@ -53,9 +54,9 @@ struct Refusal {
     post,
     path = "/oauth/token",
     operation_id = "getToken",
-    request_body(content = Asked, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 200, description = "A token for an hour", body = Token),
+        (status = 200, description = "A token that is valid for an hour", body = Token),
         (status = 400, description = "invalid_request or unsupported_grant_type", body = Refusal),
         (status = 401, description = "invalid_client", body = Refusal),
     ),
@@ -64,43 +65,45 @@ struct Refusal {
 pub async fn token(
     State(app): State<App>,
     headers: HeaderMap,
-    form: Result<Form<Asked>, FormRejection>,
+    form: Result<Form<TokenRequest>, FormRejection>,
 ) -> Response {
-    let asked = match form {
-        Ok(Form(asked)) => asked,
-        Err(wrong) => return refuse(StatusCode::BAD_REQUEST, "invalid_request", wrong.body_text()),
+    let request = match form {
+        Ok(Form(request)) => request,
+        Err(rejection) => return refuse(StatusCode::BAD_REQUEST, "invalid_request", rejection.body_text()),
     };
-    if asked.grant_type != "client_credentials" {
-        let told = "grant_type must be client_credentials".to_owned();
-        return refuse(StatusCode::BAD_REQUEST, "unsupported_grant_type", told);
+    if request.grant_type != "client_credentials" {
+        let message = "grant_type must be client_credentials".to_owned();
+        return refuse(StatusCode::BAD_REQUEST, "unsupported_grant_type", message);
     }
     let basic = headers
         .get(header::AUTHORIZATION)
-        .and_then(|sent| sent.to_str().ok()?.strip_prefix("Basic "))
-        .and_then(auth::basic);
-    let Some((name, secret)) = basic.or_else(|| asked.client_id.zip(asked.client_secret)) else {
-        let told = "send client_id and client_secret, in the form or by HTTP Basic".to_owned();
-        return refuse(StatusCode::UNAUTHORIZED, "invalid_client", told);
+        .and_then(|value| value.to_str().ok()?.strip_prefix("Basic "))
+        .and_then(auth::parse_basic_credentials);
+    let Some((name, secret)) = basic.or_else(|| request.client_id.zip(request.client_secret)) else {
+        let message = "send client_id and client_secret, in the form or by HTTP Basic".to_owned();
+        return refuse(StatusCode::UNAUTHORIZED, "invalid_client", message);
     };
-    // Clients should encode both in HTTP Basic as in a form (section 2.3.1); many do not.
-    let decoded = || app.clients.by_name(&decode(&name), &decode(&secret));
-    let caller = match app.clients.by_name(&name, &secret).or_else(|_| decoded()) {
-        Ok(caller) => caller,
-        Err(told) => return refuse(StatusCode::UNAUTHORIZED, "invalid_client", told.to_owned()),
+    // RFC 6749, section 2.3.1 requires form encoding of both in HTTP Basic, but many clients do not encode.
+    let decoded = || app.clients.authenticate_by_name(&decode_form_value(&name), &decode_form_value(&secret));
+    let client = match app.clients.authenticate_by_name(&name, &secret).or_else(|_| decoded()) {
+        Ok(client) => client,
+        Err(message) => return refuse(StatusCode::UNAUTHORIZED, "invalid_client", message.to_owned()),
     };
-    match app.clients.issue(&caller) {
+    match app.clients.issue_token(&client) {
         Ok(access_token) => {
-            Json(Token { access_token, token_type: "Bearer", expires_in: TOKEN_SECONDS }).into_response()
+            Json(Token { access_token, token_type: "Bearer", expires_in: TOKEN_LIFETIME_SECONDS })
+                .into_response()
         }
         Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "token");
-            let told = "no token can be made at the moment; try again".to_owned();
-            refuse(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", told)
+            tracing::error!(error = format!("{error:#}"), "cannot issue a token");
+            let message = "no token can be issued at the moment; try again".to_owned();
+            refuse(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", message)
         }
     }
 }
 
-fn decode(text: &str) -> String {
+/// Decodes a text that is encoded as `application/x-www-form-urlencoded`.
+fn decode_form_value(text: &str) -> String {
     url::form_urlencoded::parse(text.as_bytes()).map(|(text, _)| text.into_owned()).collect()
 }
 
@@ -117,8 +120,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_encoded_as_in_a_form_is_decoded() {
-        assert_eq!(decode("a%2Bb%3Dc%26d+e"), "a+b=c&d e");
-        assert_eq!(decode("plain-token_1.2~3"), "plain-token_1.2~3");
+    fn form_encoding_is_decoded() {
+        assert_eq!(decode_form_value("a%2Bb%3Dc%26d+e"), "a+b=c&d e");
+        assert_eq!(decode_form_value("plain-token_1.2~3"), "plain-token_1.2~3");
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! The interface as OpenAPI 3.1, made from the code that serves it.
+//! The description of the API in OpenAPI 3.1, generated from the code that serves it.
 
 use axum::{Json, Router, routing};
 use utoipa::openapi::security::{
@@ -12,7 +12,7 @@ use utoipa::{Modify, OpenApi};
 use crate::app::App;
 use crate::{api, oauth};
 
-/// `/openapi.json`, open to everybody.
+/// The route of `/openapi.json`, which needs no authentication.
 pub fn routes() -> Router<App> {
     Router::new().route("/openapi.json", routing::get(|| async { Json(Interface::openapi()) }))
 }
@@ -25,14 +25,15 @@ pub fn routes() -> Router<App> {
         license(name = "EUPL-1.2", identifier = "EUPL-1.2"),
     ),
     paths(api::create, api::poll, api::status, oauth::token),
-    modifiers(&Credentials),
+    modifiers(&SecuritySchemes),
     security(("bearer" = []), ("basic" = []), ("oauth2" = [])),
 )]
 struct Interface;
 
-struct Credentials;
+/// Adds the three ways to authenticate, which utoipa has no attribute for.
+struct SecuritySchemes;
 
-impl Modify for Credentials {
+impl Modify for SecuritySchemes {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let components = document.components.get_or_insert_default();
         let flow = Flow::ClientCredentials(ClientCredentials::new("/oauth/token", Scopes::new()));
@@ -53,15 +54,15 @@ mod tests {
 
     use super::*;
 
-    /// `UPDATE_GENERATED=1 cargo test -p e-payment` writes it.
+    /// `UPDATE_GENERATED=1 cargo test -p e-payment` regenerates the file.
     #[test]
-    fn the_published_interface_is_fresh() {
+    fn openapi_json_is_up_to_date() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json");
         let document = Interface::openapi().to_pretty_json().unwrap() + "\n";
         if std::env::var_os("UPDATE_GENERATED").is_some() {
             fs::write(&file, &document).unwrap();
         }
-        assert!(fs::read_to_string(file).unwrap_or_default() == document, "openapi.json is stale");
+        assert!(fs::read_to_string(file).unwrap_or_default() == document, "openapi.json is out of date");
         assert!(document.contains("\"openapi\": \"3.1.0\""));
     }
 }

@@ -1,8 +1,9 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! The page of a payment, without JavaScript and cookies: what is paid to whom, and how it stands. In
-//! the sandbox it has three buttons that decide; for any other provider it only leads there.
+//! The pay page, without JavaScript and cookies. It shows what the citizen pays to whom and the state of
+//! the payment. In the sandbox it has three buttons that decide the payment; with any other provider it
+//! only links to the provider's page.
 
 use askama::Template;
 use axum::extract::{Form, Path, State};
@@ -17,13 +18,13 @@ use url::Url;
 use crate::app::App;
 use crate::problem::Problem;
 use crate::request::PaymentRequest;
-use crate::store::{self, Source};
+use crate::store::{self, DecidedBy};
 use crate::transaction::{Decision, PaymentMethod, Status, Transaction};
 use crate::web_url::WebUrl;
 
-/// The pay page's routes.
+/// The routes of the pay page.
 pub fn routes() -> Router<App> {
-    Router::new().route("/pay/{id}", routing::get(show).post(decide))
+    Router::new().route("/pay/{id}", routing::get(show).post(submit))
 }
 
 #[derive(Template)]
@@ -34,7 +35,7 @@ struct PayPage<'a> {
     description: &'a str,
     german_amount: &'a str,
     english_amount: &'a str,
-    back: Option<&'a str>,
+    return_url: Option<&'a str>,
     status: Status,
     sandbox: bool,
     provider_url: Option<&'a str>,
@@ -43,7 +44,7 @@ struct PayPage<'a> {
 
 #[derive(Template)]
 #[template(path = "unknown.html")]
-struct UnknownPage<'a> {
+struct NotFoundPage<'a> {
     config: &'a ModuleConfig,
 }
 
@@ -54,27 +55,27 @@ struct UnavailablePage<'a> {
 }
 
 async fn show(State(app): State<App>, Path(id): Path<String>) -> Response {
-    let shown = async {
+    let response = async {
         match store::find(&app.pool, &id).await? {
-            Some(transaction) => page(&app, &transaction, StatusCode::OK),
-            None => Ok(unknown(&app)),
+            Some(transaction) => pay_page(&app, &transaction, StatusCode::OK),
+            None => Ok(not_found_page(&app)),
         }
     };
-    shown.await.unwrap_or_else(|problem| unavailable(&app, &problem))
+    response.await.unwrap_or_else(|problem| unavailable_page(&app, &problem))
 }
 
 #[derive(Deserialize)]
-struct Pressed {
+struct DecisionForm {
     decision: Button,
 }
 
-/// What one does on the pay page of the sandbox.
+/// The buttons on the pay page of the sandbox.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Button {
     Confirm,
     Cancel,
-    /// A provider that cannot, for trying out what an online service does then.
+    /// Simulates a provider that fails, to test how an online service reacts.
     Fail,
 }
 
@@ -90,70 +91,71 @@ impl Button {
     }
 }
 
-async fn decide(
+async fn submit(
     State(app): State<App>,
     Path(id): Path<String>,
-    Form(Pressed { decision }): Form<Pressed>,
+    Form(DecisionForm { decision: button }): Form<DecisionForm>,
 ) -> Response {
-    let answered = async {
-        let Some(transaction) = store::find(&app.pool, &id).await? else { return Ok(unknown(&app)) };
-        if !app.pays_here() {
-            return page(&app, &transaction, StatusCode::FORBIDDEN);
+    let response = async {
+        let Some(transaction) = store::find(&app.pool, &id).await? else { return Ok(not_found_page(&app)) };
+        if !app.uses_own_pay_page() {
+            return pay_page(&app, &transaction, StatusCode::FORBIDDEN);
         }
-        app.decide(&transaction, &decision.decision(), Source::Page).await?;
+        app.decide(&transaction, &button.decision(), DecidedBy::PayPage).await?;
         let request = transaction.payment_request()?;
-        // Without an online service to go back to, this page tells the outcome.
-        let next = back(&request).map_or_else(|| format!("/pay/{id}"), Url::to_string);
+        // If the online service gave no URL to return to, the pay page shows the outcome.
+        let next = return_url(&request).map_or_else(|| format!("/pay/{id}"), Url::to_string);
         Ok(Redirect::to(&next).into_response())
     };
-    answered.await.unwrap_or_else(|problem| unavailable(&app, &problem))
+    response.await.unwrap_or_else(|problem| unavailable_page(&app, &problem))
 }
 
-fn page(app: &App, transaction: &Transaction, answer: StatusCode) -> Result<Response, Problem> {
+fn pay_page(app: &App, transaction: &Transaction, status: StatusCode) -> Result<Response, Problem> {
     let request = transaction.payment_request()?;
     let page = PayPage {
         config: &app.config,
         purpose: &request.purpose,
         description: &request.description,
-        german_amount: &grouped(&request.gros_amount.to_string(), ".", ","),
-        english_amount: &grouped(&request.gros_amount.to_string(), ",", "."),
-        back: back(&request).map(Url::as_str),
+        german_amount: &group_thousands(&request.gros_amount.to_string(), ".", ","),
+        english_amount: &group_thousands(&request.gros_amount.to_string(), ",", "."),
+        return_url: return_url(&request).map(Url::as_str),
         status: transaction.status,
-        sandbox: app.pays_here(),
-        provider_url: transaction.at_provider.as_ref().map(|at| at.url.as_str()),
+        sandbox: app.uses_own_pay_page(),
+        provider_url: transaction.provider_payment.as_ref().map(|payment| payment.url.as_str()),
         receipt_number: transaction.receipt_number.as_deref(),
     };
-    // The browser goes on to the online service after the form, and from there to wherever that
-    // leads it: Chromium holds each of these redirects against form-action, too.
-    let target = back(&request).map_or("", |url| match url.scheme() {
+    // After the form, the browser is redirected to the online service, which may redirect it to any other
+    // site. Chromium applies `form-action` of the Content-Security-Policy to each of these redirects.
+    let form_targets = return_url(&request).map_or("", |url| match url.scheme() {
         "https" => "https:",
         _ => "https: http:",
     });
-    Ok(web::render_page(answer, &page, target))
+    Ok(web::render_page(status, &page, form_targets))
 }
 
-fn back(request: &PaymentRequest) -> Option<&Url> {
-    request.redirect_url.as_ref().map(WebUrl::understood)
+/// The URL at which the browser returns to the online service after the payment.
+fn return_url(request: &PaymentRequest) -> Option<&Url> {
+    request.redirect_url.as_ref().map(WebUrl::as_url)
 }
 
-fn unknown(app: &App) -> Response {
-    web::render_page(StatusCode::NOT_FOUND, &UnknownPage { config: &app.config }, "")
+fn not_found_page(app: &App) -> Response {
+    web::render_page(StatusCode::NOT_FOUND, &NotFoundPage { config: &app.config }, "")
 }
 
-fn unavailable(app: &App, problem: &Problem) -> Response {
+fn unavailable_page(app: &App, problem: &Problem) -> Response {
     web::render_page(problem.status(), &UnavailablePage { config: &app.config }, "")
 }
 
-/// An amount as people write it, such as 1.234,56 in German.
-pub fn grouped(amount: &str, thousands: &str, decimal: &str) -> String {
+/// Formats an amount such as `1234.56` with the separators of a language, such as `1.234,56` in German.
+pub fn group_thousands(amount: &str, thousands: &str, decimal: &str) -> String {
     let (euros, cents) = amount.split_once('.').unwrap_or((amount, "00"));
-    let grouped: Vec<&str> = euros
+    let groups: Vec<&str> = euros
         .as_bytes()
         .rchunks(3)
         .rev()
         .map(|group| std::str::from_utf8(group).unwrap_or_default())
         .collect();
-    format!("{}{decimal}{cents}", grouped.join(thousands))
+    format!("{}{decimal}{cents}", groups.join(thousands))
 }
 
 #[cfg(test)]
@@ -161,10 +163,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amounts_are_grouped_as_people_write_them() {
-        assert_eq!(grouped("1234.56", ",", "."), "1,234.56");
-        let german = |amount| grouped(amount, ".", ",");
-        let written = ["0.01", "28.80", "999.00", "1234.56", "999999.00"].map(german);
-        assert_eq!(written, ["0,01", "28,80", "999,00", "1.234,56", "999.999,00"]);
+    fn amounts_have_the_separators_of_the_language() {
+        assert_eq!(group_thousands("1234.56", ",", "."), "1,234.56");
+        let german = |amount| group_thousands(amount, ".", ",");
+        let formatted = ["0.01", "28.80", "999.00", "1234.56", "999999.00"].map(german);
+        assert_eq!(formatted, ["0,01", "28,80", "999,00", "1.234,56", "999.999,00"]);
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Errors as XBezahldienste 1.0.0 wants them: `application/problem+json` (RFC 9457) with a
-//! `functionalCode`.
+//! Error responses as XBezahldienste 1.0.0 requires them: `application/problem+json` (RFC 9457) with the
+//! additional member `functionalCode`.
 
 use std::fmt;
 
@@ -14,36 +14,36 @@ use utoipa::ToSchema;
 
 use crate::auth;
 
-/// What went wrong, for programs: the `functionalCode` of XBezahldienste 1.0.0.
+/// The kind of an error, for programs: the `functionalCode` of XBezahldienste 1.0.0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Code {
-    /// The pair is not one of this municipality's.
+    /// The municipality has no such originator or end point.
     NoValidOriginatorOrEndpoint,
-    /// The same, in the standard's older spelling; read from others, never sent.
+    /// The same in an older spelling of the standard, which providers may send and this module never does.
     NoValidOriginatorOrDestination,
     /// The requestId was used for another request.
     PaymentExists,
-    /// The amount is not the sum of the items.
+    /// The total amount is not the sum of the items.
     CalculationError,
-    /// An item lacks data that the treasury books by.
+    /// An item lacks booking data that the treasury requires.
     BookingDataMissing,
-    /// A field is not as the standard says.
+    /// A field violates a constraint of the standard.
     ValidationError,
-    /// Whoever calls may not, or has not proved who it is.
+    /// The client is not authenticated or may not make this call.
     Forbidden,
-    /// Anything else.
+    /// Any other error.
     Unspecified,
 }
 
 impl fmt::Display for Code {
-    /// As the standard spells it.
+    /// Writes the spelling of the standard, such as `PAYMENT_EXISTS`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)
     }
 }
 
-/// An answer that is an error.
+/// An error response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     status: StatusCode,
@@ -51,29 +51,29 @@ pub struct Problem {
     detail: String,
 }
 
-/// The body of an error (RFC 9457).
+/// The body of an error response (RFC 9457).
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Problem)]
-pub struct Body<'a> {
-    /// Always `about:blank`: the code says more than a type could.
+pub struct ProblemBody<'a> {
+    /// Always `about:blank`: functionalCode has the type of the error.
     r#type: &'a str,
-    /// The HTTP status.
+    /// The HTTP status code.
     #[schema(minimum = 100, maximum = 511)]
     status: u16,
-    /// The HTTP status in words.
+    /// The reason phrase of the HTTP status.
     title: &'a str,
-    /// What is wrong, with the field's name, and what to do.
+    /// The field, what is wrong with it, and how to correct it.
     #[schema(max_length = 2000)]
     detail: &'a str,
     functional_code: Code,
 }
 
-/// The standard's limit for `detail`, in characters.
-const LONGEST_DETAIL: usize = 2000;
+/// The limit of XBezahldienste for `detail`, in characters. Longer texts are truncated.
+const MAX_DETAIL_LENGTH: usize = 2000;
 
 impl Problem {
-    /// An error with the status that belongs to its code.
+    /// Creates an error with the HTTP status that belongs to its code.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         let status = match code {
             Code::NoValidOriginatorOrEndpoint | Code::NoValidOriginatorOrDestination | Code::Forbidden => {
@@ -85,64 +85,66 @@ impl Problem {
             }
             Code::Unspecified => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self { status, code, detail: detail.into().chars().take(LONGEST_DETAIL).collect() }
+        Self { status, code, detail: detail.into().chars().take(MAX_DETAIL_LENGTH).collect() }
     }
 
-    /// The same with another status.
+    /// Replaces the HTTP status.
     pub fn with_status(self, status: StatusCode) -> Self {
         Self { status, ..self }
     }
 
-    /// What HTTP says of it.
+    /// The HTTP status of the response.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// A field that is not as the standard says.
-    pub fn field(field: &str, expected: &str) -> Self {
+    /// Creates a `VALIDATION_ERROR` whose detail consists of the field's name and what is expected of it.
+    pub fn invalid_field(field: &str, expected: &str) -> Self {
         Self::new(Code::ValidationError, format!("{field} {expected}"))
     }
 
-    /// A call whose credentials are missing or wrong.
+    /// Creates the error for a request whose credentials are missing or wrong (status 401).
     pub fn unauthenticated(detail: &str) -> Self {
         Self::new(Code::Forbidden, detail).with_status(StatusCode::UNAUTHORIZED)
     }
 
-    /// What programs are told.
+    /// The code and the detail, for assertions of tests.
     #[cfg(test)]
-    pub fn told(&self) -> (Code, &str) {
+    pub fn code_and_detail(&self) -> (Code, &str) {
         (self.code, &self.detail)
     }
 }
 
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
-        tracing::error!(%error, "database");
+        tracing::error!(%error, "a database query failed");
         Self::new(Code::Unspecified, "the database does not answer; try again")
             .with_status(StatusCode::SERVICE_UNAVAILABLE)
     }
 }
 
 impl From<PathRejection> for Problem {
-    fn from(wrong: PathRejection) -> Self {
-        Self::field("the path", &format!("cannot be read: {}", wrong.body_text())).with_status(wrong.status())
+    fn from(rejection: PathRejection) -> Self {
+        Self::invalid_field("the path", &format!("cannot be read: {}", rejection.body_text()))
+            .with_status(rejection.status())
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = Body {
+        let body = ProblemBody {
             r#type: "about:blank",
             status: self.status.as_u16(),
             title: self.status.canonical_reason().unwrap_or("Error"),
             detail: &self.detail,
             functional_code: self.code,
         };
-        let body = serde_json::to_string(&body).unwrap_or_default(); // strings and a number only
-        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+        let body = serde_json::to_string(&body).unwrap_or_default(); // strings and a number always serialize
+        let content_type = [(header::CONTENT_TYPE, "application/problem+json")];
         if self.status == StatusCode::UNAUTHORIZED {
-            return (self.status, kind, [(header::WWW_AUTHENTICATE, auth::CHALLENGE)], body).into_response();
+            let challenge = [(header::WWW_AUTHENTICATE, auth::CHALLENGE)];
+            return (self.status, content_type, challenge, body).into_response();
         }
-        (self.status, kind, body).into_response()
+        (self.status, content_type, body).into_response()
     }
 }

@@ -1,32 +1,34 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Receipt numbers (Kassenzeichen): how they are written, and how the next one is taken.
+//! Receipt numbers (Kassenzeichen): their format, and how a payment gets the next one of a range. A number
+//! consists of a prefix, a running number with leading zeros and an optional check digit.
 
 use rathaus_contract::{CheckDigit, Receipts};
 use sqlx::{PgConnection, PgExecutor};
 
-/// Numbers at the end of a range that are kept for payments under way: new ones are refused before.
-const RESERVE: i64 = 10_000;
+/// How many numbers at the end of a range are reserved for payments that were created before. New payments
+/// are refused when only these are left.
+const RESERVED_NUMBERS: i64 = 10_000;
 
-/// The largest running number that fits into the numbers' length.
-pub fn capacity(receipts: &Receipts) -> i64 {
-    let digits = u32::try_from(digits(receipts)).unwrap_or(u32::MAX);
+/// The largest running number that fits into the configured length.
+pub fn max_running_number(receipts: &Receipts) -> i64 {
+    let digits = u32::try_from(running_digits(receipts)).unwrap_or(u32::MAX);
     10_i64.checked_pow(digits).unwrap_or(i64::MAX) - 1
 }
 
-/// The receipt number with a running number. Beyond [`capacity`] it is longer than it should be, and
-/// still like no other.
-pub fn format(receipts: &Receipts, running: i64) -> String {
-    let body = format!("{}{running:0digits$}", receipts.prefix, digits = digits(receipts));
+/// Formats the receipt number with this running number. Beyond [`max_running_number`] the result is longer
+/// than configured, and still unique.
+pub fn format_number(receipts: &Receipts, running: i64) -> String {
+    let body = format!("{}{running:0digits$}", receipts.prefix, digits = running_digits(receipts));
     match receipts.check_digit {
         CheckDigit::None => body,
-        CheckDigit::Luhn => format!("{body}{}", luhn(&body)),
+        CheckDigit::Luhn => format!("{body}{}", luhn_check_digit(&body)),
     }
 }
 
-/// Places of the running number.
-fn digits(receipts: &Receipts) -> usize {
+/// The number of digits of the running number.
+fn running_digits(receipts: &Receipts) -> usize {
     let check = match receipts.check_digit {
         CheckDigit::None => 0,
         CheckDigit::Luhn => 1,
@@ -34,15 +36,15 @@ fn digits(receipts: &Receipts) -> usize {
     usize::from(receipts.length).saturating_sub(receipts.prefix.len() + check)
 }
 
-/// Luhn (ISO/IEC 7812-1 annex B) over the digits, a letter standing for two of them, 10 to 35, as in
-/// an ISIN (ISO 6166); hyphens do not count.
-fn luhn(body: &str) -> u32 {
+/// The check digit of the Luhn algorithm (ISO/IEC 7812-1, annex B). As in an ISIN (ISO 6166), a letter
+/// stands for two digits, 10 to 35. Hyphens are ignored.
+fn luhn_check_digit(body: &str) -> u32 {
     let digits: Vec<u32> = body
         .chars()
         .filter_map(|character| character.to_digit(36))
         .flat_map(|value| if value < 10 { vec![value] } else { vec![value / 10, value % 10] })
         .collect();
-    // The check digit comes to stand behind: the last digit here is the first to be doubled.
+    // The check digit will follow these digits, so doubling starts with the last of them.
     let sum: u32 = digits
         .iter()
         .rev()
@@ -52,15 +54,16 @@ fn luhn(body: &str) -> u32 {
     (10 - sum % 10) % 10
 }
 
-/// Takes the next number of an end point's range within the caller's transaction. Others wait for its
-/// end, and a number that is rolled back is taken by the next: there are no gaps.
+/// Takes the next number of an end point's range within the caller's database transaction. Concurrent
+/// callers wait until that transaction ends. If it is rolled back, the next caller gets its number, so the
+/// numbers have no gaps.
 ///
-/// A payment is never refused for want of a number: beyond the range, numbers grow by a place and an
-/// error is logged. New payments are kept away before, see [`last_for_new`].
+/// A payment that was made always gets a number. Beyond the range, numbers become a digit longer and an
+/// error is logged. New payments are refused before that, see [`last_number_for_new_payments`].
 ///
 /// # Errors
-/// The database does not answer.
-pub async fn take_number(
+/// Fails if the database does not answer.
+pub async fn take_next_number(
     connection: &mut PgConnection,
     end_point: &str,
     receipts: &Receipts,
@@ -73,31 +76,31 @@ pub async fn take_number(
             .bind(&receipts.prefix)
             .fetch_one(&mut *connection)
             .await?;
-        let number = format(receipts, running);
-        if running > capacity(receipts) {
+        let number = format_number(receipts, running);
+        if running > max_running_number(receipts) {
             tracing::error!(
                 end_point,
                 number,
                 "the range of receipt numbers is used up; configure another prefix"
             );
         }
-        // Prefix, length and check digit may have been others before, and made the same characters.
-        let given = "SELECT EXISTS (SELECT FROM transactions WHERE receipt_number = $1)";
-        if !sqlx::query_scalar::<_, bool>(given).bind(&number).fetch_one(&mut *connection).await? {
+        // An earlier configuration of prefix, length and check digit may have produced the same number.
+        let is_taken = "SELECT EXISTS (SELECT FROM transactions WHERE receipt_number = $1)";
+        if !sqlx::query_scalar::<_, bool>(is_taken).bind(&number).fetch_one(&mut *connection).await? {
             return Ok(number);
         }
     }
 }
 
-/// The running number after which an end point's range takes no new payments.
-pub fn last_for_new(receipts: &Receipts) -> i64 {
-    capacity(receipts) - RESERVE
+/// The last running number with which new payments are accepted: [`RESERVED_NUMBERS`] before the end.
+pub fn last_number_for_new_payments(receipts: &Receipts) -> i64 {
+    max_running_number(receipts) - RESERVED_NUMBERS
 }
 
-/// Whether an end point's range takes no new payments any more.
+/// Whether an end point's range has no receipt numbers left for new payments.
 ///
 /// # Errors
-/// The database does not answer.
+/// Fails if the database does not answer.
 pub async fn is_used_up(
     executor: impl PgExecutor<'_>,
     end_point: &str,
@@ -108,7 +111,7 @@ pub async fn is_used_up(
     sqlx::query_scalar(query)
         .bind(end_point)
         .bind(&receipts.prefix)
-        .bind(last_for_new(receipts))
+        .bind(last_number_for_new_payments(receipts))
         .fetch_one(executor)
         .await
 }
@@ -123,29 +126,29 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_prefix_zeros_running_number_and_check_digit() {
-        assert_eq!(format(&receipts("PA-", 10, CheckDigit::None), 42), "PA-0000042");
-        assert_eq!(format(&receipts("PA-", 10, CheckDigit::Luhn), 42), "PA-0000428");
-        assert_eq!(format(&receipts("", 4, CheckDigit::None), 9999), "9999");
+    fn numbers_consist_of_prefix_running_number_and_check_digit() {
+        assert_eq!(format_number(&receipts("PA-", 10, CheckDigit::None), 42), "PA-0000042");
+        assert_eq!(format_number(&receipts("PA-", 10, CheckDigit::Luhn), 42), "PA-0000428");
+        assert_eq!(format_number(&receipts("", 4, CheckDigit::None), 9999), "9999");
     }
 
     #[test]
-    fn the_check_digit_is_that_of_card_numbers_and_isins() {
-        assert_eq!(luhn("7992739871"), 3);
-        assert_eq!(luhn("US037833100"), 5);
-        assert_eq!(luhn("DE000BAY001"), 7);
-        assert_eq!(luhn("US-0378-33100"), 5, "hyphens do not count");
+    fn the_check_digit_matches_card_numbers_and_isins() {
+        assert_eq!(luhn_check_digit("7992739871"), 3);
+        assert_eq!(luhn_check_digit("US037833100"), 5);
+        assert_eq!(luhn_check_digit("DE000BAY001"), 7);
+        assert_eq!(luhn_check_digit("US-0378-33100"), 5, "hyphens are ignored");
     }
 
     #[test]
-    fn a_range_ends_where_its_digits_do_and_grows_rather_than_repeat() {
+    fn numbers_beyond_the_range_are_longer_instead_of_repeating() {
         let short = receipts("A", 3, CheckDigit::Luhn);
         assert_eq!(
-            (capacity(&short), format(&short, 9), format(&short, 10)),
+            (max_running_number(&short), format_number(&short, 9), format_number(&short, 10)),
             (9, "A99".into(), "A108".into())
         );
-        assert_eq!(capacity(&receipts("ABC", 3, CheckDigit::Luhn)), 0);
-        assert_eq!(capacity(&receipts("", u8::MAX, CheckDigit::None)), i64::MAX - 1);
+        assert_eq!(max_running_number(&receipts("ABC", 3, CheckDigit::Luhn)), 0);
+        assert_eq!(max_running_number(&receipts("", u8::MAX, CheckDigit::None)), i64::MAX - 1);
     }
 
     prop_compose! {
@@ -157,30 +160,32 @@ mod tests {
 
     proptest! {
         #[test]
-        fn within_the_range_every_number_has_the_length(receipts in any_receipts(), share in 0.0..1.0) {
+        fn within_the_range_every_number_has_the_configured_length(receipts in any_receipts(), share in 0.0..1.0) {
             #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "any number will do")]
-            let running = ((capacity(&receipts) as f64 * share) as i64).min(capacity(&receipts));
-            prop_assert_eq!(format(&receipts, running).len(), usize::from(receipts.length));
+            let running = ((max_running_number(&receipts) as f64 * share) as i64).min(max_running_number(&receipts));
+            prop_assert_eq!(format_number(&receipts, running).len(), usize::from(receipts.length));
         }
 
         #[test]
-        fn different_numbers_are_written_differently(receipts in any_receipts(), one in 0_i64.., other in 0_i64..) {
-            prop_assume!(one != other);
-            prop_assert_ne!(format(&receipts, one), format(&receipts, other));
+        fn different_running_numbers_are_formatted_differently(
+            receipts in any_receipts(), left in 0_i64.., right in 0_i64..,
+        ) {
+            prop_assume!(left != right);
+            prop_assert_ne!(format_number(&receipts, left), format_number(&receipts, right));
         }
 
         #[test]
         fn a_single_wrong_digit_is_detected(
-            prefix in "[A-Z0-9-]{0,12}", running in 0_i64..1_000_000, place in 0_usize..7, by in 1_u8..10,
+            prefix in "[A-Z0-9-]{0,12}", running in 0_i64..1_000_000, position in 0_usize..7, difference in 1_u8..10,
         ) {
             let receipts = receipts(&prefix, u8::try_from(prefix.len() + 7).unwrap(), CheckDigit::Luhn);
-            let number = format(&receipts, running);
-            let mut wrong = number.into_bytes();
-            let at = prefix.len() + place;
-            wrong[at] = b'0' + (wrong[at] - b'0' + by) % 10;
-            let wrong = String::from_utf8(wrong).unwrap();
-            let (body, check) = wrong.split_at(wrong.len() - 1);
-            prop_assert_ne!(luhn(body).to_string(), check);
+            let number = format_number(&receipts, running);
+            let mut altered = number.into_bytes();
+            let index = prefix.len() + position;
+            altered[index] = b'0' + (altered[index] - b'0' + difference) % 10;
+            let altered = String::from_utf8(altered).unwrap();
+            let (body, check) = altered.split_at(altered.len() - 1);
+            prop_assert_ne!(luhn_check_digit(body).to_string(), check);
         }
     }
 }

@@ -30,14 +30,14 @@ fn with(pointer: &str, value: Value) -> Vec<u8> {
 }
 
 #[test]
-fn a_right_request_is_read_and_echoed_without_what_is_unknown() {
+fn a_valid_request_is_parsed_and_echoed_without_unknown_fields() {
     let echoed = serde_json::to_string(&parse(request().to_string().as_bytes()).unwrap()).unwrap();
     assert!(echoed.contains("\"grosAmount\":28.80") && !echoed.contains("somethingNew"));
     assert_eq!(parse(echoed.as_bytes()).unwrap(), parse(request().to_string().as_bytes()).unwrap());
 }
 
 #[test]
-fn each_row_of_the_table_holds_on_both_sides() {
+fn each_constraint_accepts_its_limits_and_rejects_what_is_beyond() {
     let many = |count: usize| {
         let mut free = item();
         (free["totalNetAmount"], free["singleNetAmount"]) = (0.into(), 0.into());
@@ -45,7 +45,7 @@ fn each_row_of_the_table_holds_on_both_sides() {
         items.push(item());
         Value::from(items)
     };
-    let fine = [
+    let valid = [
         ("/requestId", json!("a".repeat(36))),
         ("/purpose", json!("a".repeat(27))),
         ("/description", json!("ä".repeat(250))),
@@ -60,10 +60,10 @@ fn each_row_of_the_table_holds_on_both_sides() {
         ("/requestor/address/addressLine", Value::Null),
         ("/requestor/address/addressLine", json!(vec!["x"; 9])),
     ];
-    for (pointer, value) in fine {
+    for (pointer, value) in valid {
         assert_eq!(parse(&with(pointer, value.clone())).err(), None, "{pointer} = {value}");
     }
-    let wrong = [
+    let invalid = [
         ("/requestId", json!("a".repeat(37)), "requestId"),
         ("/requestId", json!(""), "requestId"),
         ("/requestId", json!("R 1"), "requestId"),
@@ -99,60 +99,60 @@ fn each_row_of_the_table_holds_on_both_sides() {
         ("/requestor/address/addressLine", json!(vec!["x"; 10]), "requestor.address.addressLine"),
         ("/requestor/address/country", json!("DEU"), "requestor.address.country"),
     ];
-    for (pointer, value, field) in wrong {
+    for (pointer, value, field) in invalid {
         let problem = parse(&with(pointer, value.clone())).unwrap_err();
-        let (code, detail) = problem.told();
+        let (code, detail) = problem.code_and_detail();
         assert_eq!(code, Code::ValidationError, "{pointer} = {value}: {detail}");
         assert!(detail.starts_with(field), "{pointer} = {value}: {detail}");
     }
 }
 
 #[test]
-fn where_to_go_back_is_echoed_as_sent_and_followed_as_understood() {
-    for (sent, followed) in [
+fn the_redirect_url_is_echoed_as_sent_and_parsed_for_redirects() {
+    for (sent, parsed) in [
         ("https://forms.example", "https://forms.example/"),
         ("https://forms.example/a\r\nSet-Cookie: b", "https://forms.example/aSet-Cookie:%20b"),
         ("https://büro.example/ä", "https://xn--bro-hoa.example/%C3%A4"),
     ] {
         let url = parse(&with("/redirectUrl", sent.into())).unwrap().redirect_url.unwrap();
-        assert_eq!((serde_json::to_value(&url).unwrap(), url.understood().as_str()), (sent.into(), followed));
+        assert_eq!((serde_json::to_value(&url).unwrap(), url.as_url().as_str()), (sent.into(), parsed));
     }
 }
 
 #[test]
-fn a_sum_that_is_off_by_a_cent_is_told_with_both_sums() {
+fn the_error_for_a_sum_that_is_off_by_a_cent_names_both_sums() {
     for gros in [28.79, 28.81] {
         let problem = parse(&with("/grosAmount", json!(gros))).unwrap_err();
-        let (code, detail) = problem.told();
+        let (code, detail) = problem.code_and_detail();
         assert_eq!(code, Code::CalculationError);
         assert!(detail.contains(&format!("{gros:.2}")) && detail.contains("28.80"), "{detail}");
     }
 }
 
 #[test]
-fn what_is_no_proper_json_is_refused() {
+fn malformed_json_is_rejected() {
     let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
-    let twice = request().to_string().replacen('{', "{\"currency\":\"EUR\",", 1);
-    let more = format!("{} {{}}", request());
-    for body in [&b"\xff\xfe"[..], b"", b"{", deep.as_bytes(), twice.as_bytes(), more.as_bytes()] {
-        assert_eq!(parse(body).unwrap_err().told().0, Code::ValidationError);
+    let duplicate = request().to_string().replacen('{', "{\"currency\":\"EUR\",", 1);
+    let two_values = format!("{} {{}}", request());
+    for body in [&b"\xff\xfe"[..], b"", b"{", deep.as_bytes(), duplicate.as_bytes(), two_values.as_bytes()] {
+        assert_eq!(parse(body).unwrap_err().code_and_detail().0, Code::ValidationError);
     }
 }
 
 #[test]
-fn what_is_missing_or_there_twice_is_named() {
+fn errors_name_missing_fields_and_duplicate_keys() {
     let text = request().to_string();
-    let account_twice = text.replacen("\"hhst\":", "\"hhst\":\"2\",\"hhst\":", 1);
+    let duplicate_account = text.replacen("\"hhst\":", "\"hhst\":\"2\",\"hhst\":", 1);
     let no_amount = text.replacen("\"singleTaxAmount\":0", "\"x\":0", 1);
     let no_purpose = text.replacen("\"purpose\"", "\"x\"", 1);
-    for (body, told) in [
-        (account_twice, "items[0].bookingData is wrong: the key hhst is there twice"),
-        (no_amount, "items[0] is wrong: missing field `singleTaxAmount`"),
-        (no_purpose, "the body is wrong: missing field `purpose`"),
+    for (body, expected) in [
+        (duplicate_account, "items[0].bookingData is invalid: the key hhst occurs twice"),
+        (no_amount, "items[0] is invalid: missing field `singleTaxAmount`"),
+        (no_purpose, "the body is invalid: missing field `purpose`"),
     ] {
         assert_ne!(body, text);
         let problem = parse(body.as_bytes()).unwrap_err();
-        assert!(problem.told().1.starts_with(told), "{problem:?}");
+        assert!(problem.code_and_detail().1.starts_with(expected), "{problem:?}");
     }
 }
 

@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! A payment and the states it goes through: `INITIAL` → `PAYED` | `FAILED` | `CANCELED`, once.
+//! Transactions (payments of XBezahldienste 1.0.0) and their states. A transaction is created as
+//! `INITIAL` and changes its state once, to `PAYED`, `FAILED` or `CANCELED`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -12,25 +13,25 @@ use crate::problem::{Code, Problem};
 use crate::request::PaymentRequest;
 use crate::store::Pair;
 
-/// State of a transaction, in the standard's spelling.
+/// State of a transaction, in the spelling of XBezahldienste.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Status {
-    /// Not decided yet; the only state that is not final.
+    /// Not decided yet: the only state that is not final.
     Initial,
-    /// Paid.
+    /// The citizen paid.
     Payed,
-    /// The provider could not.
+    /// The provider could not execute the payment.
     Failed,
-    /// The citizen did not want to.
+    /// The citizen cancelled the payment or did not pay in time.
     Canceled,
 }
 
 impl Status {
-    /// Every state.
+    /// All states.
     pub const ALL: [Self; 4] = [Self::Initial, Self::Payed, Self::Failed, Self::Canceled];
 
-    /// As it is stored and sent.
+    /// The spelling of the database and the API, such as `PAYED`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Initial => "INITIAL",
@@ -40,13 +41,13 @@ impl Status {
         }
     }
 
-    /// From what is stored.
+    /// The state with this spelling in the database; `None` if there is no such state.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == text)
     }
 }
 
-/// How was paid, in the standard's spelling.
+/// Payment method, in the spelling of XBezahldienste.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 #[allow(missing_docs, reason = "the standard's names")]
@@ -61,7 +62,7 @@ pub enum PaymentMethod {
 impl PaymentMethod {
     const ALL: [Self; 5] = [Self::Giropay, Self::Paydirect, Self::Creditcard, Self::Paypal, Self::Other];
 
-    /// As it is stored and sent.
+    /// The spelling of the database and the API, such as `CREDITCARD`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Giropay => "GIROPAY",
@@ -72,30 +73,30 @@ impl PaymentMethod {
         }
     }
 
-    /// From what is stored.
+    /// The method with this spelling in the database; `None` if there is no such method.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|method| method.as_str() == text)
     }
 }
 
-/// What ends a transaction.
+/// The final result of a payment, as the provider or the pay page reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Paid.
+    /// The citizen paid.
     Payed {
-        /// How.
+        /// The payment method in the terms of XBezahldienste.
         method: PaymentMethod,
-        /// How, in the provider's words.
+        /// The payment method in the provider's words.
         detail: Option<String>,
     },
-    /// The provider could not; why, in its words.
+    /// The provider could not execute the payment, with the reason in its words.
     Failed(Option<String>),
-    /// The citizen did not want to, or did not in time; why, in the provider's words.
+    /// The citizen cancelled or did not pay in time, with the reason in the provider's words.
     Canceled(Option<String>),
 }
 
 impl Decision {
-    /// The state that it leads to.
+    /// The state that a transaction has after this decision.
     pub fn status(&self) -> Status {
         match self {
             Self::Payed { .. } => Status::Payed,
@@ -105,41 +106,43 @@ impl Decision {
     }
 }
 
-/// Where one pays at the provider, once it knows of the payment.
+/// A payment as the provider registered it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AtProvider {
-    /// The provider's own id of the payment.
+pub struct ProviderPayment {
+    /// The provider's id of the payment.
     pub reference: String,
-    /// Its page for the citizen.
+    /// The URL of the provider's page on which the citizen pays.
     pub url: String,
 }
 
-/// A stored transaction.
+/// A transaction as the database stores it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transaction {
-    /// Random, 128 bits, 32 hexadecimal digits: whoever knows it was told it.
+    /// 128 random bits as 32 hexadecimal digits. The pay page needs no other proof: the id cannot be
+    /// guessed.
     pub id: String,
-    /// Who asked, for whom.
+    /// The online service that asked for the payment and the authority that gets the money.
     pub pair: Pair,
-    /// The checked request, as JSON.
+    /// The validated request, as JSON.
     pub request: String,
-    /// Where it stands.
+    /// The current state.
     pub status: Status,
-    /// When it was decided, as PostgreSQL writes it.
+    /// When the transaction was decided, in PostgreSQL's text format of `timestamptz`.
     pub decided_at: Option<String>,
-    /// Where one pays; none where the pay page is ours, or where the provider was not reached yet.
-    pub at_provider: Option<AtProvider>,
-    /// How was paid.
+    /// The payment at the provider; `None` if the citizen pays on the module's own page or if the provider
+    /// has not accepted the payment yet.
+    pub provider_payment: Option<ProviderPayment>,
+    /// The payment method; only after payment.
     pub method: Option<PaymentMethod>,
-    /// How was paid, in the provider's words.
+    /// The payment method in the provider's words.
     pub method_detail: Option<String>,
-    /// Why it stands there.
+    /// The reason for the state, in the provider's words.
     pub status_detail: Option<String>,
-    /// Kassenzeichen.
+    /// The receipt number (Kassenzeichen); only after payment.
     pub receipt_number: Option<String>,
 }
 
-/// The standard's answer to create and poll.
+/// The response to creating and polling a payment.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PaymentTransaction {
@@ -148,70 +151,73 @@ pub struct PaymentTransaction {
     payment_request: Box<RawValue>,
 }
 
-/// Where a payment stands.
+/// The state of a payment.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct PaymentInformation {
-    /// Where this is polled.
+    /// The URL at which the online service polls the payment.
     transaction_url: String,
-    /// Where the citizen pays; only while `INITIAL`.
+    /// The URL at which the citizen pays; only while `INITIAL`.
     #[serde(skip_serializing_if = "Option::is_none")]
     transaction_redirect_url: Option<String>,
-    /// 32 hexadecimal digits.
+    /// Id of the payment: 32 hexadecimal digits.
     transaction_id: String,
-    /// Kassenzeichen; only after payment.
+    /// The receipt number (Kassenzeichen); only after payment.
     transaction_reference: Option<String>,
-    /// UTC with milliseconds; only after payment.
+    /// When the citizen paid, in UTC with milliseconds; only after payment.
     transaction_timestamp: Option<String>,
-    /// Only after payment.
+    /// How the citizen paid; only after payment.
     payment_method: Option<PaymentMethod>,
-    /// In the provider's words.
+    /// How the citizen paid, in the provider's words.
     payment_method_detail: Option<String>,
     status: Status,
-    /// Why, in the provider's words.
+    /// The reason for the state, in the provider's words.
     status_detail: Option<String>,
 }
 
 impl Transaction {
-    /// What the online service asked for.
+    /// Parses the stored request of the online service.
     ///
     /// # Errors
-    /// What is stored is not what this version can read.
+    /// Fails if this version of the module cannot read the stored JSON.
     pub fn payment_request(&self) -> Result<PaymentRequest, Problem> {
-        serde_json::from_str(&self.request).map_err(unreadable)
+        serde_json::from_str(&self.request).map_err(unreadable_request)
     }
 
-    /// The answer to poll, for a module that citizens reach at `public_url`.
+    /// The response to a poll, with URLs below the module's `public_url`.
     ///
     /// # Errors
-    /// As [`Self::payment_request`].
-    pub fn answer(&self, public_url: &Url) -> Result<PaymentTransaction, Problem> {
+    /// Fails if the stored request is not JSON.
+    pub fn to_response(&self, public_url: &Url) -> Result<PaymentTransaction, Problem> {
         let (id, base) = (&self.id, public_url.as_str().trim_end_matches('/'));
         let Pair { originator, end_point } = &self.pair;
-        let page =
-            || self.at_provider.as_ref().map_or_else(|| format!("{base}/pay/{id}"), |at| at.url.clone());
+        let pay_page_url = || match &self.provider_payment {
+            Some(payment) => payment.url.clone(),
+            None => format!("{base}/pay/{id}"),
+        };
         Ok(PaymentTransaction {
             payment_information: PaymentInformation {
                 transaction_url: format!("{base}/paymenttransaction/{originator}/{end_point}/{id}"),
-                transaction_redirect_url: (self.status == Status::Initial).then(page),
+                transaction_redirect_url: (self.status == Status::Initial).then(pay_page_url),
                 transaction_id: id.clone(),
                 transaction_reference: self.receipt_number.clone(),
                 transaction_timestamp: self
                     .decided_at
                     .as_deref()
                     .filter(|_| self.status == Status::Payed)
-                    .and_then(utc),
+                    .and_then(format_utc),
                 payment_method: self.method,
                 payment_method_detail: self.method_detail.clone(),
                 status: self.status,
                 status_detail: self.status_detail.clone(),
             },
-            payment_request: RawValue::from_string(self.request.clone()).map_err(unreadable)?,
+            payment_request: RawValue::from_string(self.request.clone()).map_err(unreadable_request)?,
         })
     }
 
-    /// As it was when it was made: a repeated request gets the first answer again.
-    pub fn when_created(self) -> Self {
+    /// The transaction as it was before any decision, so that a repeated request gets the response to the
+    /// first one.
+    pub fn as_created(self) -> Self {
         Self {
             status: Status::Initial,
             decided_at: None,
@@ -224,15 +230,18 @@ impl Transaction {
     }
 }
 
-/// ISO 8601 in UTC with milliseconds, as the standard wants it.
-fn utc(stored: &str) -> Option<String> {
-    let at: jiff::Timestamp = stored.parse().ok()?;
-    Some(at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
+/// Formats a timestamp of PostgreSQL as ISO 8601 in UTC with milliseconds, as XBezahldienste requires.
+fn format_utc(stored: &str) -> Option<String> {
+    let timestamp: jiff::Timestamp = stored.parse().ok()?;
+    Some(timestamp.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
 }
 
-fn unreadable(error: serde_json::Error) -> Problem {
-    tracing::error!(%error, "stored request");
-    Problem::new(Code::Unspecified, "the stored request cannot be read; tell the operator of this service")
+fn unreadable_request(error: serde_json::Error) -> Problem {
+    tracing::error!(%error, "cannot parse the stored request");
+    Problem::new(
+        Code::Unspecified,
+        "the stored request cannot be read; report this to the operator of this service",
+    )
 }
 
 #[cfg(test)]
@@ -240,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn states_are_written_as_the_standard_spells_them() {
+    fn states_and_methods_have_the_spelling_of_the_standard() {
         for status in Status::ALL {
             assert_eq!(Status::parse(status.as_str()), Some(status));
             assert_eq!(serde_json::to_string(&status).unwrap(), format!("{:?}", status.as_str()));
@@ -253,8 +262,8 @@ mod tests {
     }
 
     #[test]
-    fn times_of_postgresql_become_utc_with_milliseconds() {
-        assert_eq!(utc("2026-03-01 11:00:00.123456+01").as_deref(), Some("2026-03-01T10:00:00.123Z"));
-        assert_eq!(utc("2026-03-01 10:00:00+00").as_deref(), Some("2026-03-01T10:00:00.000Z"));
+    fn postgresql_timestamps_are_formatted_in_utc_with_milliseconds() {
+        assert_eq!(format_utc("2026-03-01 11:00:00.123456+01").as_deref(), Some("2026-03-01T10:00:00.123Z"));
+        assert_eq!(format_utc("2026-03-01 10:00:00+00").as_deref(), Some("2026-03-01T10:00:00.000Z"));
     }
 }

@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! What the books of the e-payment module promise, on the real program and a real PostgreSQL server.
+//! Tests of settlements, confirmations, receipt numbers and the erasure of payer data on a real server.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may end so")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
 
 mod support;
 
@@ -20,8 +20,8 @@ fn id(transaction: &Value) -> String {
     transaction["paymentInformation"]["transactionId"].as_str().unwrap().to_owned()
 }
 
-/// A payment that was paid; its transaction.
-async fn payed(service: &Service<'_>, request: &Value) -> Value {
+/// Creates a payment and pays it on the pay page. Returns the polled transaction.
+async fn create_paid(service: &Service<'_>, request: &Value) -> Value {
     let (status, created) = service.create(request).await;
     assert_eq!(status, 200, "{created}");
     assert_eq!(service.press(&id(&created), "confirm").await.0, 303);
@@ -32,53 +32,56 @@ fn receipt_number(transaction: &Value) -> &str {
     transaction["paymentInformation"]["transactionReference"].as_str().unwrap()
 }
 
-/// Runs a command of the image as the pod's own program would.
-fn command(service: &Service, words: &[&str]) -> Command {
+/// A command of the program with the configuration of a running service.
+fn command(service: &Service, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_e-payment"));
-    command.arg("--config-dir").arg(&service.config).args(words);
+    command.arg("--config-dir").arg(&service.config).args(arguments);
     command
 }
 
-fn done(mut command: Command) -> (bool, String, String) {
-    told(command.stdin(Stdio::null()).output().unwrap())
+/// Runs a command to its end. Returns whether it succeeded, its standard output and its standard error.
+fn run(mut command: Command) -> (bool, String, String) {
+    result(command.stdin(Stdio::null()).output().unwrap())
 }
 
-fn told(output: Output) -> (bool, String, String) {
+fn result(output: Output) -> (bool, String, String) {
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.success(), text(output.stdout), text(output.stderr))
 }
 
+/// The output of the command `settlement`.
 fn settlement(service: &Service, day: &str, format: &str) -> String {
-    let (worked, printed, log) = done(command(service, &["settlement", "--day", day, "--format", format]));
-    assert!(worked, "{log}");
-    printed
+    let (ok, stdout, log) = run(command(service, &["settlement", "--day", day, "--format", format]));
+    assert!(ok, "{log}");
+    stdout
 }
 
-/// The German day of the first payment.
-fn day(service: &Service) -> String {
+/// The day of the first payment in German time.
+fn first_day(service: &Service) -> String {
     service.sql("SELECT (min(decided_at) AT TIME ZONE 'Europe/Berlin')::date FROM transactions").1
 }
 
+/// Imports a confirmation with these lines. Returns whether the command succeeded, and its report.
 fn confirm(service: &Service, lines: &[String]) -> (bool, Value) {
     let file = service.config.join("confirmation.csv");
     fs::write(&file, format!("receiptNumber;amount;bookedOn\n{}\n", lines.join("\n"))).unwrap();
-    let (worked, printed, log) = done(command(service, &["confirm", file.to_str().unwrap()]));
-    (worked, serde_json::from_str(&printed).unwrap_or_else(|_| panic!("{printed} {log}")))
+    let (ok, stdout, log) = run(command(service, &["confirm", file.to_str().unwrap()]));
+    (ok, serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{stdout} {log}")))
 }
 
 #[tokio::test]
-async fn the_settlement_of_a_day_has_each_payment_and_the_totals_of_the_log() {
+async fn the_settlement_of_a_day_has_each_payment_and_the_totals() {
     let service = Service::start(Server::shared()).await;
     let mut request = payment("R-1");
     request["requestor"] = json!({"name": "Wolkenstein"});
     request["items"][0]["bookingData"] = json!({"hhst": "1.1100.1000", "kst": "4711"});
-    let first = payed(&service, &request).await;
-    let second = payed(&service, &payment("R-2")).await;
+    let first = create_paid(&service, &request).await;
+    let second = create_paid(&service, &payment("R-2")).await;
     let (_, canceled) = service.create(&payment("R-3")).await;
     service.press(&id(&canceled), "cancel").await;
     service.create(&payment("R-4")).await;
 
-    let day = day(&service);
+    let day = first_day(&service);
     let csv = settlement(&service, &day, "csv");
     let records: Vec<Vec<&str>> = csv.lines().map(|line| line.split(';').collect()).collect();
     assert_eq!(records.len(), 5, "{csv}");
@@ -112,7 +115,7 @@ async fn the_settlement_of_a_day_has_each_payment_and_the_totals_of_the_log() {
     );
     assert_eq!(objects[0]["items"][0]["bookingData"], json!({"hhst": "1.1100.1000", "kst": "4711"}));
     assert_eq!((&objects[3]["payments"], &objects[3]["amount"]), (&2.into(), &"57.60".into()));
-    assert!(!csv.contains("Wolkenstein") && !lines.contains("Wolkenstein"), "nothing of who paid");
+    assert!(!csv.contains("Wolkenstein") && !lines.contains("Wolkenstein"), "no data of the payer");
 
     let empty = settlement(&service, "2026-01-01", "jsonl");
     assert_eq!(
@@ -124,7 +127,7 @@ async fn the_settlement_of_a_day_has_each_payment_and_the_totals_of_the_log() {
 }
 
 #[tokio::test]
-async fn a_day_is_a_german_day_even_where_clocks_are_changed() {
+async fn settlement_days_are_german_days_even_when_the_clocks_change() {
     let service = Service::start(Server::shared()).await;
     let request = payment("R").to_string();
     for (number, at) in [
@@ -158,60 +161,59 @@ async fn a_day_is_a_german_day_even_where_clocks_are_changed() {
 }
 
 #[tokio::test]
-async fn what_is_changed_behind_its_back_withholds_the_settlement() {
+async fn a_settlement_is_withheld_if_transactions_were_changed_in_the_database() {
     let service = Service::start(Server::shared()).await;
-    let transaction = payed(&service, &payment("R-1")).await;
-    payed(&service, &payment("R-2")).await;
-    let (day, id) = (day(&service), id(&transaction));
+    let transaction = create_paid(&service, &payment("R-1")).await;
+    create_paid(&service, &payment("R-2")).await;
+    let (day, id) = (first_day(&service), id(&transaction));
     let untouched = settlement(&service, &day, "csv");
     service.sql("CREATE TABLE untouched AS SELECT * FROM transactions");
-    let differs = "\"the log of events has 2 payments of together 57.60 EUR, the transactions have";
-    for (change, told) in [
-        ("receipt_number = 'AHS-99999999'", "2 payments of together 57.60 EUR, first at transaction"),
-        ("receipt_number = NULL", "2 payments of together 57.60 EUR, first at transaction"),
-        ("status = 'FAILED'", "1 payments of together 28.80 EUR, first at transaction"),
-        ("status = 'INITIAL', decided_at = NULL", "1 payments of together 28.80 EUR, first at transaction"),
-        (
-            "decided_at = decided_at - interval '1 day'",
-            "1 payments of together 28.80 EUR, first at transaction",
-        ),
+    let mismatch = "the log of events has 2 payments with a total of 57.60 EUR, the transactions have";
+    for (change, totals) in [
+        ("receipt_number = 'AHS-99999999'", "2 payments with a total of 57.60 EUR"),
+        ("receipt_number = NULL", "2 payments with a total of 57.60 EUR"),
+        ("status = 'FAILED'", "1 payments with a total of 28.80 EUR"),
+        ("status = 'INITIAL', decided_at = NULL", "1 payments with a total of 28.80 EUR"),
+        ("decided_at = decided_at - interval '1 day'", "1 payments with a total of 28.80 EUR"),
         (
             "request = replace(request, '\"grosAmount\":28.80', '\"grosAmount\":28.79')",
-            "2 payments of together 57.59 EUR, first at transaction",
+            "2 payments with a total of 57.59 EUR",
         ),
     ] {
         assert!(service.sql(&format!("UPDATE transactions SET {change} WHERE id = '{id}'")).0);
-        let (worked, printed, log) = done(command(&service, &["settlement", "--day", &day]));
-        let expected = format!("{} {told} {id};", &differs[1..]);
-        assert!(!worked && printed.is_empty() && log.contains(&expected), "{change}: {printed} {log}");
-        let mend = "UPDATE transactions t SET receipt_number = u.receipt_number, status = u.status, \
+        let (ok, stdout, log) = run(command(&service, &["settlement", "--day", &day]));
+        let expected = format!("{mismatch} {totals}, first at transaction {id};");
+        assert!(!ok && stdout.is_empty() && log.contains(&expected), "{change}: {stdout} {log}");
+        let restore = "UPDATE transactions t SET receipt_number = u.receipt_number, status = u.status, \
                     decided_at = u.decided_at, request = u.request FROM untouched u WHERE t.id = u.id";
-        assert!(service.sql(mend).0);
+        assert!(service.sql(restore).0);
         assert_eq!(settlement(&service, &day, "csv"), untouched);
     }
     let change = "request = replace(request, '\"totalNetAmount\":28.80', '\"totalNetAmount\":1.00')";
     assert!(service.sql(&format!("UPDATE transactions SET {change} WHERE id = '{id}'")).0);
-    let (worked, _, log) = done(command(&service, &["settlement", "--day", &day]));
-    let told = format!("{} is of 28.80 EUR, and its items of 1.00 EUR", receipt_number(&transaction));
-    assert!(!worked && log.contains(&told), "{log}");
+    let (ok, _, log) = run(command(&service, &["settlement", "--day", &day]));
+    let number = receipt_number(&transaction);
+    let message = format!("{number} has an amount of 28.80 EUR, but items of 1.00 EUR");
+    assert!(!ok && log.contains(&message), "{log}");
 }
 
 #[tokio::test]
-async fn a_confirmation_marks_what_was_booked_and_its_repetition_does_no_harm() {
+async fn a_confirmation_marks_payments_as_booked_and_may_be_imported_again() {
     let service = Service::start(Server::shared()).await;
-    let (one, two) = (payed(&service, &payment("R-1")).await, payed(&service, &payment("R-2")).await);
-    let (one, two, day) = (receipt_number(&one), receipt_number(&two), day(&service));
+    let (first, second) =
+        (create_paid(&service, &payment("R-1")).await, create_paid(&service, &payment("R-2")).await);
+    let (first, second, day) = (receipt_number(&first), receipt_number(&second), first_day(&service));
     let lines = [
-        format!("{one};28,80;{day}"),
-        format!("{two};28,81;{day}"),
+        format!("{first};28,80;{day}"),
+        format!("{second};28,81;{day}"),
         format!("AHS-1;28,80;{day}"),
-        format!("{two};28,80;1999-12-31"),
-        format!("{two};28,80;3000-01-01"),
-        format!("{two};28,80"),
-        format!("{one};28.80;{day}"),
+        format!("{second};28,80;1999-12-31"),
+        format!("{second};28,80;3000-01-01"),
+        format!("{second};28,80"),
+        format!("{first};28.80;{day}"),
     ];
-    let (worked, report) = confirm(&service, &lines);
-    assert_eq!((worked, &report["booked"], &report["repeated"]), (false, &1.into(), &1.into()), "{report}");
+    let (ok, report) = confirm(&service, &lines);
+    assert_eq!((ok, &report["booked"], &report["repeated"]), (false, &1.into(), &1.into()), "{report}");
     let refused: Vec<(u64, &str)> = report["refused"]
         .as_array()
         .unwrap()
@@ -219,63 +221,54 @@ async fn a_confirmation_marks_what_was_booked_and_its_repetition_does_no_harm() 
         .map(|refusal| (refusal["line"].as_u64().unwrap(), refusal["reason"].as_str().unwrap()))
         .collect();
     assert_eq!(refused.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [3, 4, 5, 6, 7]);
-    for ((_, reason), told) in refused.iter().zip([
-        "was paid with 28.80",
-        "not that of a payment",
-        "paid later",
-        "today is",
-        "2 fields",
-    ]) {
-        assert!(reason.contains(told), "{reason}");
+    for ((_, reason), expected) in
+        refused.iter().zip(["is 28.80", "no payment has", "paid later", "today is", "2 fields"])
+    {
+        assert!(reason.contains(expected), "{reason}");
     }
-    assert_eq!(
-        service.sql("SELECT receipt_number, amount, imported_by FROM bookings").1,
-        format!("{one}|28.80|command line")
-    );
+    let bookings = service.sql("SELECT receipt_number, amount, imported_by FROM bookings").1;
+    assert_eq!(bookings, format!("{first}|28.80|command line"));
     let booked = |line: &str| line.contains(&format!(";OTHER;{day};28,80;"));
     assert_eq!(settlement(&service, &day, "csv").lines().filter(|line| booked(line)).count(), 1);
 
-    let corrected = [lines[0].clone(), format!("{two};28,80;{day}")];
+    let corrected = [lines[0].clone(), format!("{second};28,80;{day}")];
     let report = |booked, repeated| (true, json!({"booked": booked, "repeated": repeated, "refused": []}));
     assert_eq!(confirm(&service, &corrected), report(1, 1));
     assert_eq!(confirm(&service, &corrected), report(0, 2));
     let file = fs::File::open(service.config.join("confirmation.csv")).unwrap();
-    let (worked, printed, _) = told(command(&service, &["confirm", "-"]).stdin(file).output().unwrap());
-    assert_eq!((worked, serde_json::from_str(&printed).unwrap()), report(0, 2), "from standard input, too");
+    let (ok, stdout, _) = result(command(&service, &["confirm", "-"]).stdin(file).output().unwrap());
+    assert_eq!((ok, serde_json::from_str(&stdout).unwrap()), report(0, 2), "imported from standard input");
     for sql in ["UPDATE bookings SET amount = 1", "DELETE FROM bookings"] {
         assert!(service.sql(sql).1.contains("bookings are append-only"), "{sql}");
     }
 }
 
 #[tokio::test]
-async fn confirmations_imported_at_once_book_each_payment_once() {
+async fn confirmations_imported_concurrently_book_each_payment_once() {
     let service = Service::start(Server::shared()).await;
-    let transaction = payed(&service, &payment("R-1")).await;
+    let transaction = create_paid(&service, &payment("R-1")).await;
     let file = service.config.join("confirmation.csv");
-    let line = format!("{};28,80;{}", receipt_number(&transaction), day(&service));
+    let line = format!("{};28,80;{}", receipt_number(&transaction), first_day(&service));
     fs::write(&file, format!("receiptNumber;amount;bookedOn\n{line}\n")).unwrap();
-    let imports: Vec<_> = (0..4)
-        .map(|_| {
-            command(&service, &["confirm", file.to_str().unwrap()]).stdout(Stdio::piped()).spawn().unwrap()
-        })
-        .collect();
+    let arguments = ["confirm", file.to_str().unwrap()];
+    let import = || command(&service, &arguments).stdout(Stdio::piped()).spawn().unwrap();
+    let imports: Vec<_> = (0..4).map(|_| import()).collect();
     let booked = imports.into_iter().map(|import| {
-        let (worked, printed, log) = told(import.wait_with_output().unwrap());
-        assert!(worked, "{log}");
-        serde_json::from_str::<Value>(&printed).unwrap()["booked"].as_u64().unwrap()
+        let (ok, stdout, log) = result(import.wait_with_output().unwrap());
+        assert!(ok, "{log}");
+        serde_json::from_str::<Value>(&stdout).unwrap()["booked"].as_u64().unwrap()
     });
     assert_eq!(booked.sum::<u64>(), 1);
 }
 
 #[tokio::test]
-async fn payers_are_forgotten_in_time_and_the_books_stay() {
+async fn old_payer_data_is_erased_and_the_books_stay() {
     let service = Service::start(Server::shared()).await;
     let mut request = payment("R-1");
     request["requestor"] = json!({"name": "Wolkenstein", "address": {"city": "Brixen"}});
     let url = service.url(&format!("/paymenttransaction/parkausweis/{ARS}"));
-    let answer =
-        service.http.post(&url).header("Idempotency-Key", "wolkenstein-1").json(&request).send().await;
-    let old = id(&answer.unwrap().json().await.unwrap());
+    let call = service.http.post(&url).header("Idempotency-Key", "wolkenstein-1").json(&request);
+    let old = id(&call.send().await.unwrap().json().await.unwrap());
     service.press(&old, "confirm").await;
     request["requestId"] = "R-2".into();
     let (_, open) = service.create(&request).await;
@@ -293,96 +286,93 @@ async fn payers_are_forgotten_in_time_and_the_books_stay() {
     );
     assert!(service.sql(&age).0);
     for erased in [2, 0] {
-        let (worked, printed, log) = done(command(&service, &["erase"]));
-        assert!(
-            worked && printed.is_empty() && log.contains(&format!("\"transactions\":{erased},")),
-            "{log}"
-        );
+        let (ok, stdout, log) = run(command(&service, &["erase"]));
+        assert!(ok && stdout.is_empty() && log.contains(&format!("\"transactions\":{erased},")), "{log}");
     }
 
-    // Everything else is as it was, to the character.
-    let at = |text: &str| old_before.find(text).unwrap();
+    // Everything else is unchanged, to the character.
+    let position = |text: &str| old_before.find(text).unwrap();
     let without = format!(
         "{}{}{}",
-        &old_before[..at(",\"redirectUrl\"")],
-        &old_before[at(",\"items\"")..at(",\"requestor\"")],
-        &old_before[at("}|28.80")..]
+        &old_before[..position(",\"redirectUrl\"")],
+        &old_before[position(",\"items\"")..position(",\"requestor\"")],
+        &old_before[position("}|28.80")..]
     );
     assert_eq!(stored(&old), without);
     assert_eq!(stored(&id(&young)), young_before);
     assert_eq!(service.sql("SELECT count(*) FROM idempotency_keys").1, "0");
 
     let after = service.poll(&old).await;
-    let told = |transaction: &Value, field: &str| transaction["paymentInformation"][field].clone();
+    let information = |transaction: &Value, field: &str| transaction["paymentInformation"][field].clone();
     for field in ["status", "transactionReference", "transactionTimestamp", "paymentMethod"] {
-        assert_eq!(told(&after, field), told(&before, field));
+        assert_eq!(information(&after, field), information(&before, field));
     }
     assert_eq!(after["paymentRequest"].get("requestor"), None);
     request["requestId"] = "R-1".into();
     let (status, problem) = service.create(&request).await;
     assert_eq!((status, &problem["functionalCode"]), (409, &"PAYMENT_EXISTS".into()));
 
-    // Who pays late pays, and the books know it.
+    // A payment after the erasure is still booked.
     assert_eq!(service.press(&id(&open), "confirm").await, (303, Some(format!("/pay/{}", id(&open)))));
-    assert!(settlement(&service, &day(&service), "csv").contains(";57,60;2;"));
+    assert!(settlement(&service, &first_day(&service), "csv").contains(";57,60;2;"));
 }
 
 #[tokio::test]
-async fn erasures_at_once_share_the_work_and_the_program_does_it_by_itself() {
+async fn concurrent_erasures_share_the_work_and_the_program_erases_by_itself() {
     let mut service = Service::start(Server::shared()).await;
-    let many = |from: u32, to: u32| {
+    let insert_old = |from: u32, to: u32| {
         format!(
             "INSERT INTO transactions (id, originator_id, end_point_id, request_id, request, status, created_at) \
              SELECT n, 'o', '{ARS}', n, '{{\"grosAmount\":28.80,\"requestor\":{{}},\"items\":[]}}', 'INITIAL', \
              now() - interval '1 year' FROM generate_series({from}, {to}) n"
         )
     };
-    assert!(service.sql(&many(1, 3_200)).0);
+    assert!(service.sql(&insert_old(1, 3_200)).0);
     let erasures: Vec<_> =
         (0..3).map(|_| command(&service, &["erase"]).stderr(Stdio::piped()).spawn().unwrap()).collect();
     let erased = erasures.into_iter().map(|erasure| {
-        let (worked, _, log) = told(erasure.wait_with_output().unwrap());
+        let (ok, _, log) = result(erasure.wait_with_output().unwrap());
         let line: Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
-        assert!(worked, "{log}");
+        assert!(ok, "{log}");
         line["transactions"].as_u64().unwrap()
     });
     assert_eq!(erased.sum::<u64>(), 3_200);
     let left = "SELECT count(*) FROM transactions WHERE erased_at IS NULL OR request <> '{\"grosAmount\":28.80,\"items\":[]}'";
     assert_eq!(service.sql(left).1, "0");
 
-    assert!(service.sql(&many(5_001, 5_002)).0);
-    service.end(Signal::TERM);
+    assert!(service.sql(&insert_old(5_001, 5_002)).0);
+    service.stop(Signal::TERM);
     service.serve().await;
     let deadline = Instant::now() + Duration::from_secs(20);
     while service.sql(left).1 != "0" {
-        assert!(Instant::now() < deadline, "nothing erased");
+        assert!(Instant::now() < deadline, "the program does not erase payer data");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
 #[tokio::test]
-async fn numbers_of_payments_at_once_have_no_gap_and_none_is_given_twice() {
+async fn receipt_numbers_of_concurrent_payments_are_unique_and_have_no_gaps() {
     let service = Service::start(Server::shared()).await;
     let payments: Vec<Value> = (0..50).map(|n| payment(&format!("R-{n}"))).collect();
-    let transactions = join_all(payments.iter().map(|request| payed(&service, request))).await;
+    let transactions = join_all(payments.iter().map(|request| create_paid(&service, request))).await;
     let mut numbers: Vec<&str> = transactions.iter().map(receipt_number).collect();
     numbers.sort_unstable();
     let running: Vec<u32> = numbers.iter().map(|number| number["AHS-".len()..11].parse().unwrap()).collect();
     assert_eq!(running, (1..=50).collect::<Vec<u32>>());
 
-    // As after a change of prefix or length and back.
+    // The same happens if the prefix or length is changed and changed back: numbers are taken already.
     assert!(service.sql("UPDATE receipt_ranges SET last = 48").0);
-    let next = payed(&service, &payment("R-next")).await;
+    let next = create_paid(&service, &payment("R-next")).await;
     assert_eq!(&receipt_number(&next)[..11], "AHS-0000051");
 }
 
 #[tokio::test]
-async fn the_books_are_measured() {
+async fn metrics_describe_the_books() {
     let mut service = Service::start(Server::shared()).await;
-    payed(&service, &payment("R-1")).await;
+    create_paid(&service, &payment("R-1")).await;
     service.create(&payment("R-2")).await;
     service.sql("UPDATE transactions SET created_at = now() - interval '1 hour' WHERE status = 'INITIAL'");
-    service.end(Signal::TERM);
+    service.stop(Signal::TERM);
     service.serve().await;
     let deadline = Instant::now() + Duration::from_secs(20);
     let metrics = loop {
@@ -394,7 +384,7 @@ async fn the_books_are_measured() {
         assert!(Instant::now() < deadline, "{metrics}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
-    for told in [
+    for expected in [
         "e_payment_transactions{status=\"INITIAL\"} 1\n",
         "e_payment_transactions{status=\"PAYED\"} 1\n",
         "e_payment_transactions{status=\"FAILED\"} 0\n",
@@ -403,6 +393,6 @@ async fn the_books_are_measured() {
         "e_payment_payer_data_overdue_seconds 0\n",
         "e_payment_receipt_numbers_left{end_point=\"055540004004\"} 9999998\n",
     ] {
-        assert!(metrics.contains(told), "{told}: {metrics}");
+        assert!(metrics.contains(expected), "{expected}: {metrics}");
     }
 }

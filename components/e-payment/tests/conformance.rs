@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! The conformance runner passes the real program, and fails each of many seeded faults by its rule.
+//! The conformance runner passes the real program and detects each of many faults by the right rule.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may end so")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
 
 #[path = "conformance/faults.rs"]
 mod faults;
@@ -22,59 +22,64 @@ use rathaus_conformance::{Outcome, Report};
 use serde_json::json;
 use support::{ARS, Server, Service, TOKEN};
 
-/// As many programs under test as a small machine bears.
-const AT_ONCE: usize = 2;
+/// How many faults are tested concurrently. A small machine cannot take more.
+const CONCURRENT_RUNS: usize = 2;
 
+/// The command line of the conformance runner.
 #[derive(Parser)]
-struct Line {
+struct CommandLine {
     #[command(flatten)]
     options: Options,
 }
 
-/// A town whose treasury needs a budget line.
+/// Starts the program for a municipality whose treasury requires a budget line (Haushaltsstelle).
 async fn service() -> Service<'static> {
-    let mut block = support::block();
-    block["endPoints"][0]["bookingData"] = json!(["hhst"]);
-    Service::start_with(Server::shared(), block).await
+    let mut settings = support::settings();
+    settings["endPoints"][0]["bookingData"] = json!(["hhst"]);
+    Service::start_with(Server::shared(), settings).await
 }
 
-/// What `cargo xtask conformance e-payment` says of `url`.
-async fn report(url: &str, words: &[&str]) -> Report {
-    let always = ["", url, "--originator=parkausweis", "--end-point", ARS, "--booking-data=hhst=1.1100"];
-    let options = Line::parse_from(always.iter().chain(words)).options;
+/// The report of `cargo xtask conformance e-payment` about the service at `url`.
+async fn report(url: &str, arguments: &[&str]) -> Report {
+    let common = ["", url, "--originator=parkausweis", "--end-point", ARS, "--booking-data=hhst=1.1100"];
+    let options = CommandLine::parse_from(common.iter().chain(arguments)).options;
     run(&options, options.client().unwrap()).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_program_keeps_every_rule_however_one_proves_who_one_is() {
+async fn the_program_passes_every_rule_with_each_kind_of_credentials() {
     let service = service().await;
     let (token, password) = (format!("--token={TOKEN}"), format!("--password={TOKEN}"));
     let (secret, token_url) = (format!("--client-secret={TOKEN}"), service.url("/oauth/token"));
-    let ways = [
+    let credentials = [
         vec![token.as_str()],
         vec!["--user=portal", &password],
         vec!["--client-id=portal", &secret, "--token-url", &token_url],
     ];
-    for way in ways {
-        let report = report(&service.url(""), &[way, vec!["--sandbox", "--extensions"]].concat()).await;
+    for arguments in credentials {
+        let report = report(&service.url(""), &[arguments, vec!["--sandbox", "--extensions"]].concat()).await;
         let passed = |outcome: &Outcome| *outcome == Outcome::Passed;
-        assert!(report.results().iter().all(|judged| passed(&judged.outcome)), "{report}");
+        assert!(report.results().iter().all(|result| passed(&result.outcome)), "{report}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_judged_is_told_and_never_left_out() {
+async fn rules_that_cannot_be_checked_are_reported_as_not_applicable() {
     let service = service().await;
     let token = format!("--token={TOKEN}");
     let all = report(&service.url(""), &[&token, "--sandbox", "--extensions"]).await;
     let some = report(&service.url(""), &[&token]).await;
-    let ids = |report: &Report| report.results().iter().map(|judged| judged.rule.id).collect::<Vec<_>>();
+    let ids = |report: &Report| report.results().iter().map(|result| result.rule.id).collect::<Vec<_>>();
     assert_eq!(ids(&some), ids(&all));
     assert_eq!(BTreeSet::from_iter(ids(&all)).len(), ids(&all).len(), "each id is one rule");
-    for judged in some.results() {
-        let told = matches!(&judged.outcome, Outcome::NotApplicable { reason } if !reason.is_empty());
-        assert!(judged.outcome == Outcome::Passed || told, "{judged:?}");
-        assert_eq!(told, judged.rule.id.starts_with("states.") || !is_standard(judged.rule), "{judged:?}");
+    for result in some.results() {
+        let has_reason = matches!(&result.outcome, Outcome::NotApplicable { reason } if !reason.is_empty());
+        assert!(result.outcome == Outcome::Passed || has_reason, "{result:?}");
+        assert_eq!(
+            has_reason,
+            result.rule.id.starts_with("states.") || !is_standard(result.rule),
+            "{result:?}"
+        );
     }
 }
 
@@ -83,7 +88,7 @@ fn is_standard(rule: rathaus_conformance::Rule) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_seeded_fault_is_found_by_its_rule() {
+async fn each_fault_is_detected_by_its_rule() {
     let service = service().await;
     let found = stream::iter(Fault::ALL).map(|(fault, rule)| {
         let upstream = service.url("");
@@ -94,11 +99,11 @@ async fn each_seeded_fault_is_found_by_its_rule() {
             (fault, rule, failed)
         }
     });
-    let found: Vec<_> = found.buffer_unordered(AT_ONCE).collect().await;
+    let found: Vec<_> = found.buffer_unordered(CONCURRENT_RUNS).collect().await;
     let missed: Vec<_> = found.iter().filter(|(_, rule, failed)| !failed.contains(rule)).collect();
-    assert!(missed.is_empty(), "not found: {missed:#?}");
-    let sound = Proxy::start(Fault::None, service.url("")).await;
+    assert!(missed.is_empty(), "not detected: {missed:#?}");
+    let faultless = Proxy::start(Fault::None, service.url("")).await;
     let token = format!("--token={TOKEN}");
-    let report = report(&sound.url, &[&token, "--sandbox", "--extensions"]).await;
-    assert!(report.failed_rules().is_empty(), "the proxy itself is no fault: {report}");
+    let report = report(&faultless.url, &[&token, "--sandbox", "--extensions"]).await;
+    assert!(report.failed_rules().is_empty(), "the proxy itself fails rules: {report}");
 }

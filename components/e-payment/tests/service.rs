@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! What the e-payment module promises, on the real program and a real PostgreSQL server.
+//! Tests of the e-payment module's API and pay page, with the real program and a real PostgreSQL server.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may end so")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
 
 mod support;
 
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use rustix::process::Signal;
 use serde_json::Value;
-use support::{ARS, Server, Service, payment, run};
+use support::{ARS, Server, Service, payment, spawn_program};
 
 fn id(transaction: &Value) -> String {
     transaction["paymentInformation"]["transactionId"].as_str().unwrap().to_owned()
@@ -29,7 +29,7 @@ async fn a_payment_goes_from_initial_to_payed() {
     let page = information["transactionRedirectUrl"].as_str().unwrap();
     let page = service.http.get(page).send().await.unwrap();
     let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
-    // Any https: where the online service leads the browser afterwards is not known here.
+    // Any HTTPS site is allowed, since the online service may redirect the browser to any site afterwards.
     assert!(policy.contains("form-action 'self' https:;") && policy.contains("default-src 'none'"));
     assert!(!policy.contains("unsafe-inline") && !policy.contains("script-src"));
     let text = page.text().await.unwrap();
@@ -39,7 +39,7 @@ async fn a_payment_goes_from_initial_to_payed() {
         (style.status().as_u16(), &style.headers()["content-type"]),
         (200, &"text/css; charset=utf-8".parse().unwrap())
     );
-    for told in [
+    for expected in [
         "Stadt Ahaus",
         "Parkausweis 17",
         "28,80 €",
@@ -47,7 +47,7 @@ async fn a_payment_goes_from_initial_to_payed() {
         "https://www.ahaus.example/impressum",
         "lang=\"en\"",
     ] {
-        assert!(text.contains(told), "{told}");
+        assert!(text.contains(expected), "{expected}");
     }
 
     let answer = service.press(&id(&created), "confirm").await;
@@ -61,7 +61,7 @@ async fn a_payment_goes_from_initial_to_payed() {
 }
 
 #[tokio::test]
-async fn the_first_decision_counts_and_later_ones_are_only_logged() {
+async fn the_first_decision_takes_effect_and_later_ones_are_only_logged() {
     let service = Service::start(Server::shared()).await;
     for (request, first, outcome) in
         [("R-1", "cancel", "CANCELED"), ("R-2", "fail", "FAILED"), ("R-3", "confirm", "PAYED")]
@@ -81,20 +81,20 @@ async fn the_first_decision_counts_and_later_ones_are_only_logged() {
 }
 
 #[tokio::test]
-async fn of_many_decisions_at_a_time_exactly_one_counts() {
+async fn of_concurrent_decisions_exactly_one_takes_effect() {
     let service = Service::start(Server::shared()).await;
     let (_, created) = service.create(&payment("R-1")).await;
     let id = id(&created);
     let presses = (0..20).map(|n| service.press(&id, if n % 2 == 0 { "confirm" } else { "cancel" }));
     join_all(presses).await;
     let effective = "SELECT count(*), min(status) FROM events WHERE effective AND status <> 'INITIAL'";
-    let (_, printed) = service.sql(effective);
+    let (_, output) = service.sql(effective);
     let status = service.poll(&id).await["paymentInformation"]["status"].as_str().unwrap().to_owned();
-    assert_eq!(printed, format!("1|{status}"));
+    assert_eq!(output, format!("1|{status}"));
 }
 
 #[tokio::test]
-async fn the_same_request_many_times_at_once_is_one_transaction() {
+async fn the_same_request_sent_concurrently_creates_one_transaction() {
     let service = Service::start(Server::shared()).await;
     let request = payment("R-1");
     let answers = join_all((0..20).map(|_| service.create(&request))).await;
@@ -105,31 +105,31 @@ async fn the_same_request_many_times_at_once_is_one_transaction() {
     other["purpose"] = "Etwas anderes".into();
     let (status, problem) = service.create(&other).await;
     assert_eq!((status, &problem["functionalCode"]), (409, &"PAYMENT_EXISTS".into()));
-    assert_eq!(service.create(&request).await.0, 200, "the first stays as it was");
+    assert_eq!(service.create(&request).await.0, 200, "the first request still gets its response");
     service.press(&id(&answers[0].1), "confirm").await;
     assert_eq!(
         service.create(&request).await,
         answers[0],
-        "the first answer is repeated, whatever came after"
+        "a repeated request gets the first response, also after a decision"
     );
 }
 
 #[tokio::test]
-async fn a_range_of_receipt_numbers_that_ends_takes_no_new_payments_and_loses_none_under_way() {
+async fn a_range_near_its_end_refuses_new_payments_and_completes_existing_ones() {
     let service = Service::start(Server::shared()).await;
-    let (_, under_way) = service.create(&payment("R-1")).await;
+    let (_, existing) = service.create(&payment("R-1")).await;
     let last = 9_999_999 - 9_999;
-    let near_its_end = format!("INSERT INTO receipt_ranges VALUES ('{ARS}', 'AHS-', {last})");
-    assert!(service.sql(&near_its_end).0);
+    let near_the_end = format!("INSERT INTO receipt_ranges VALUES ('{ARS}', 'AHS-', {last})");
+    assert!(service.sql(&near_the_end).0);
     let (status, problem) = service.create(&payment("R-2")).await;
     assert_eq!(status, 503);
     assert!(problem["detail"].as_str().unwrap().contains("configure another prefix"), "{problem}");
     let answer = service.http.get(service.url(&format!("/status/parkausweis/{ARS}"))).send().await.unwrap();
     assert_eq!(answer.status(), 503);
-    assert_eq!(service.sql("SELECT count(*) FROM transactions").1, "1", "what is refused is not kept");
-    assert_eq!(service.create(&payment("R-1")).await.0, 200, "what was taken is still told");
-    service.press(&id(&under_way), "confirm").await;
-    let number = service.poll(&id(&under_way)).await["paymentInformation"]["transactionReference"].clone();
+    assert_eq!(service.sql("SELECT count(*) FROM transactions").1, "1", "the refused request is not stored");
+    assert_eq!(service.create(&payment("R-1")).await.0, 200, "an existing payment is still returned");
+    service.press(&id(&existing), "confirm").await;
+    let number = service.poll(&id(&existing)).await["paymentInformation"]["transactionReference"].clone();
     assert!(number.as_str().unwrap().starts_with("AHS-999000"), "{number}");
 }
 
@@ -144,7 +144,7 @@ async fn the_interface_is_published_as_openapi() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_told_and_leaves_nothing_behind() {
+async fn invalid_requests_get_a_problem_and_store_nothing() {
     let service = Service::start(Server::shared()).await;
     let url = service.url(&format!("/paymenttransaction/parkausweis/{ARS}"));
     let send = async |body: Vec<u8>| {
@@ -156,20 +156,20 @@ async fn what_is_wrong_is_told_and_leaves_nothing_behind() {
             .send()
             .await
             .unwrap();
-        let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
-        (answer.status().as_u16(), kind, answer.json::<Value>().await.unwrap())
+        let content_type = answer.headers()["content-type"].to_str().unwrap().to_owned();
+        (answer.status().as_u16(), content_type, answer.json::<Value>().await.unwrap())
     };
     let large = service.http.post(&url).body(vec![b' '; 10_000_000]).send().await.unwrap();
-    assert_eq!(large.status(), 413, "a gateway gets the answer, and can go on with the connection");
-    let mut off = payment("R-1");
-    off["grosAmount"] = 28.81.into();
+    assert_eq!(large.status(), 413, "a gateway gets the response and can keep the connection open");
+    let mut wrong_sum = payment("R-1");
+    wrong_sum["grosAmount"] = 28.81.into();
     for (body, status, code) in [
         (b"\xff\xfe{".to_vec(), 400, "VALIDATION_ERROR"),
         (b"{}".to_vec(), 400, "VALIDATION_ERROR"),
-        (off.to_string().into_bytes(), 400, "CALCULATION_ERROR"),
+        (wrong_sum.to_string().into_bytes(), 400, "CALCULATION_ERROR"),
     ] {
-        let (answered, kind, problem) = send(body).await;
-        assert_eq!((answered, kind.as_str()), (status, "application/problem+json"), "{problem}");
+        let (answered, content_type, problem) = send(body).await;
+        assert_eq!((answered, content_type.as_str()), (status, "application/problem+json"), "{problem}");
         assert_eq!((&problem["functionalCode"], &problem["status"]), (&code.into(), &status.into()));
     }
     for path in ["/status/parkausweis/000000000000", "/paymenttransaction/parkausweis/x/y"] {
@@ -198,7 +198,7 @@ async fn what_is_wrong_is_told_and_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn what_is_no_call_of_the_standard_is_told_as_a_problem() {
+async fn unknown_paths_and_methods_get_a_problem() {
     let service = Service::start(Server::shared()).await;
     for (path, status) in [
         ("/nothing", 404),
@@ -216,7 +216,7 @@ async fn what_is_no_call_of_the_standard_is_told_as_a_problem() {
 }
 
 #[tokio::test]
-async fn without_an_online_service_to_go_back_to_the_page_tells_the_outcome() {
+async fn without_a_redirect_url_the_pay_page_shows_the_outcome() {
     let service = Service::start(Server::shared()).await;
     for (number, button, outcome) in
         [(1, "confirm", "abgeschlossen"), (2, "cancel", "abgebrochen"), (3, "fail", "fehlgeschlagen")]
@@ -232,27 +232,27 @@ async fn without_an_online_service_to_go_back_to_the_page_tells_the_outcome() {
 }
 
 #[tokio::test]
-async fn a_killed_program_forgets_nothing_and_a_stopped_one_ends_in_time() {
+async fn a_killed_program_loses_no_data_and_a_stopped_one_ends_in_time() {
     let mut service = Service::start(Server::shared()).await;
     let (_, open) = service.create(&payment("R-1")).await;
     let (_, payed) = service.create(&payment("R-2")).await;
     service.press(&id(&payed), "confirm").await;
-    service.end(Signal::KILL);
+    service.stop(Signal::KILL);
     service.serve().await;
     assert_eq!(service.poll(&id(&open)).await["paymentInformation"]["status"], "INITIAL");
     assert_eq!(service.poll(&id(&payed)).await["paymentInformation"]["status"], "PAYED");
 
-    let asked = Instant::now();
-    assert!(service.end(Signal::TERM).success());
-    assert!(asked.elapsed() < Duration::from_secs(30));
+    let stopped_at = Instant::now();
+    assert!(service.stop(Signal::TERM).success());
+    assert!(stopped_at.elapsed() < Duration::from_secs(30));
 }
 
 #[tokio::test]
-async fn migrating_again_and_several_times_at_once_does_no_harm() {
+async fn repeated_and_concurrent_migrations_change_nothing() {
     let service = Service::start(Server::shared()).await;
     service.create(&payment("R-1")).await;
-    let mut at_once: Vec<_> = (0..4).map(|_| service.migrate()).collect();
-    assert!(at_once.iter_mut().all(|process| process.wait().unwrap().success()));
+    let mut migrations: Vec<_> = (0..4).map(|_| service.migrate()).collect();
+    assert!(migrations.iter_mut().all(|process| process.wait().unwrap().success()));
     assert_eq!(service.sql("SELECT count(*) FROM transactions").1, "1");
 }
 
@@ -261,43 +261,43 @@ async fn the_log_of_events_is_append_only() {
     let service = Service::start(Server::shared()).await;
     service.create(&payment("R-1")).await;
     for sql in ["UPDATE events SET status = 'PAYED'", "DELETE FROM events", "TRUNCATE events"] {
-        let (worked, printed) = service.sql(sql);
-        assert!(!worked && printed.contains("append-only"), "{sql}: {printed}");
+        let (succeeded, output) = service.sql(sql);
+        assert!(!succeeded && output.contains("append-only"), "{sql}: {output}");
     }
 }
 
 #[tokio::test]
-async fn a_database_that_is_away_makes_it_unready_until_it_is_back() {
+async fn the_program_is_unready_while_the_database_is_unavailable() {
     let service = Service::start(Server::shared()).await;
     let (_, created) = service.create(&payment("R-1")).await;
     let (database, server) = (&service.database, service.server);
-    let away = format!("ALTER DATABASE {database} WITH ALLOW_CONNECTIONS false");
-    let cut =
+    let lock_out = format!("ALTER DATABASE {database} WITH ALLOW_CONNECTIONS false");
+    let disconnect =
         format!("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{database}'");
-    assert!(server.psql("postgres", &away).0 && server.psql("postgres", &cut).0);
-    assert_eq!(service.ready().await, Some(503));
+    assert!(server.psql("postgres", &lock_out).0 && server.psql("postgres", &disconnect).0);
+    assert_eq!(service.readiness().await, Some(503));
     let url = service.url(&format!("/status/parkausweis/{ARS}"));
     let answer = service.http.get(url).send().await.unwrap();
     assert_eq!(answer.status(), 503);
     assert_eq!(answer.json::<Value>().await.unwrap()["functionalCode"], "UNSPECIFIED");
     let page = service.http.get(service.url(&format!("/pay/{}", id(&created)))).send().await.unwrap();
     assert_eq!(page.status(), 503);
-    assert!(page.text().await.unwrap().contains("Zurzeit nicht erreichbar"), "people get a page");
+    assert!(page.text().await.unwrap().contains("Zurzeit nicht erreichbar"), "citizens get a page");
 
-    assert!(server.psql("postgres", &away.replace("false", "true")).0);
+    assert!(server.psql("postgres", &lock_out.replace("false", "true")).0);
     let deadline = Instant::now() + Duration::from_secs(20);
-    while service.ready().await != Some(200) {
-        assert!(Instant::now() < deadline, "not ready again");
+    while service.readiness().await != Some(200) {
+        assert!(Instant::now() < deadline, "the program does not become ready again");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(service.poll(&id(&created)).await["paymentInformation"]["status"], "INITIAL");
 }
 
 #[tokio::test]
-async fn probes_and_counters_are_apart_from_what_the_public_reaches() {
+async fn probes_and_metrics_are_only_served_on_the_admin_port() {
     let service = Service::start(Server::shared()).await;
     let (_, created) = service.create(&payment("R-1")).await;
-    for _twice in 0..2 {
+    for _ in 0..2 {
         service.press(&id(&created), "confirm").await;
     }
     let live = service.http.get(service.admin_url("/livez")).send().await.unwrap();
@@ -310,24 +310,24 @@ async fn probes_and_counters_are_apart_from_what_the_public_reaches() {
 }
 
 #[tokio::test]
-async fn every_answer_has_the_headers_that_protect_browsers() {
+async fn every_response_has_the_security_headers() {
     let service = Service::start(Server::shared()).await;
     let (_, created) = service.create(&payment("R-1")).await;
     let pay = format!("/pay/{}", id(&created));
     let style = format!("{}/site.css", rathaus_kit::web::STATIC_PATH);
     for path in [pay.as_str(), "/pay/unknown", "/nothing", "/static/other/site.css", style.as_str()] {
         let answer = service.http.get(service.url(path)).send().await.unwrap();
-        let told = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap());
-        assert_eq!(told("x-content-type-options"), Some("nosniff"), "{path}");
-        assert_eq!(told("referrer-policy"), Some("no-referrer"), "{path}");
-        assert!(told("strict-transport-security").is_some(), "{path}");
-        assert_eq!(told("cache-control") == Some("no-store"), path != style, "{path}");
-        assert_eq!(told("set-cookie"), None, "{path}");
+        let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap());
+        assert_eq!(header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert_eq!(header("referrer-policy"), Some("no-referrer"), "{path}");
+        assert!(header("strict-transport-security").is_some(), "{path}");
+        assert_eq!(header("cache-control") == Some("no-store"), path != style, "{path}");
+        assert_eq!(header("set-cookie"), None, "{path}");
     }
 }
 
 #[tokio::test]
-async fn logs_are_lines_of_json_without_personal_data() {
+async fn logs_are_json_lines_without_personal_data() {
     let service = Service::start(Server::shared()).await;
     let mut request = payment("R-1");
     request["requestor"] = serde_json::json!({"name": "Wolkenstein", "firstName": "Eva"});
@@ -336,44 +336,44 @@ async fn logs_are_lines_of_json_without_personal_data() {
     request["requestor"]["gender"] = "Wolkenstein".into();
     let (status, problem) = service.create(&request).await;
     assert_eq!((status, &problem["functionalCode"]), (400, &"VALIDATION_ERROR".into()));
-    // What the database refuses is logged, too.
-    service.sql("ALTER TABLE events RENAME TO away");
+    // Errors of the database are logged, too, and must not contain the request.
+    service.sql("ALTER TABLE events RENAME TO renamed");
     assert_eq!(service.create(&payment("R-2")).await.0, 503);
 
     let log = service.log();
-    for told in [&id(&created), "PAYED", "ERROR"] {
-        assert!(log.contains(told), "{told}: {log}");
+    for expected in [&id(&created), "PAYED", "ERROR"] {
+        assert!(log.contains(expected), "{expected}: {log}");
     }
     assert!(!log.contains("Wolkenstein") && !log.contains("Eva"), "{log}");
     assert!(log.lines().all(|line| serde_json::from_str::<Value>(line).is_ok_and(|line| line.is_object())));
 }
 
 #[test]
-fn a_wrong_configuration_ends_it_with_a_line_that_names_file_and_field() {
+fn an_invalid_configuration_ends_the_program_with_a_log_line_naming_file_and_field() {
     let folder = std::env::temp_dir().join(format!("e-payment-config-{}", std::process::id()));
     fs::create_dir_all(folder.join("database")).unwrap();
-    let whole = r#"{"municipality": {"name": "a", "displayName": "A", "ars": "1"}, "module": "m", "publicUrl": "https://a.example",
+    let valid = r#"{"municipality": {"name": "a", "displayName": "A", "ars": "1"}, "module": "m", "publicUrl": "https://a.example",
         "legal": {"imprintUrl": "https://a.example", "privacyUrl": "https://a.example", "accessibilityUrl": "https://a.example"},
         "ePayment": {"provider": {"type": "Sandbox"}, "endPoints": [], "payerDataDays": 90}}"#;
-    let bad_url = whole.replacen("https://a.example", "nowhere", 1);
-    let no_block = whole.replace(
+    let invalid_url = valid.replacen("https://a.example", "nowhere", 1);
+    let no_settings = valid.replace(
         r#""ePayment": {"provider": {"type": "Sandbox"}, "endPoints": [], "payerDataDays": 90}"#,
         r#""more": 1"#,
     );
-    for (module, url, told) in [
+    for (module, url, expected) in [
         ("", "", "module.json"),
-        (bad_url.as_str(), "postgres://u@h/d", "publicUrl"),
-        (no_block.as_str(), "postgres://u@h/d", "ePayment"),
-        (whole, "", "database/url is empty"),
-        (whole, "mysql://secret-password@h", "database/url is not postgres://"),
+        (invalid_url.as_str(), "postgres://u@h/d", "publicUrl"),
+        (no_settings.as_str(), "postgres://u@h/d", "ePayment"),
+        (valid, "", "database/url is empty"),
+        (valid, "mysql://secret-password@h", "database/url is not postgres://"),
     ] {
         fs::write(folder.join("module.json"), module).unwrap();
         fs::write(folder.join("database/url"), url).unwrap();
-        let mut process = run(&folder, &[]);
+        let mut process = spawn_program(&folder, &[]);
         assert!(!process.wait().unwrap().success());
         let log = fs::read_to_string(folder.join("log")).unwrap();
         fs::remove_file(folder.join("log")).unwrap();
-        assert!(log.contains(told) && !log.contains("secret-password"), "{told}: {log}");
+        assert!(log.contains(expected) && !log.contains("secret-password"), "{expected}: {log}");
     }
     fs::remove_dir_all(folder).unwrap();
 }

@@ -35,10 +35,10 @@ pub async fn the_deployed_e_payment_keeps_every_rule_through_the_gateway() {
     let options = Line::parse_from(words).options;
     let report: Report = run(&options, cluster.citizen).await.unwrap();
     assert!(report.failed_rules().is_empty(), "{report}");
-    for judged in report.results() {
+    for result in report.results() {
         // This town's treasury needs no bookingData.
-        let judgeable = judged.rule.id != "errors.booking-data-missing";
-        assert_eq!(judged.outcome == Outcome::Passed, judgeable, "{judged:?}");
+        let applicable = result.rule.id != "errors.booking-data-missing";
+        assert_eq!(result.outcome == Outcome::Passed, applicable, "{result:?}");
     }
     town.remove().await;
 }

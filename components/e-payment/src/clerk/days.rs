@@ -14,7 +14,7 @@ use rathaus_kit::web;
 
 use super::Desk;
 use super::login::Session;
-use crate::pay_page::grouped;
+use crate::pay_page::group_thousands;
 use crate::settlement::{self, DaySummary};
 
 /// The most days that the page lists.
@@ -48,7 +48,7 @@ impl From<DaySummary> for DayRow {
     fn from(summary: DaySummary) -> Self {
         let DaySummary { day, payments, amount, booked } = summary;
         let german = day.strftime("%d.%m.%Y").to_string();
-        Self { iso: day.to_string(), german, payments, amount: grouped(&amount, ".", ","), booked }
+        Self { iso: day.to_string(), german, payments, amount: group_thousands(&amount, ".", ","), booked }
     }
 }
 
@@ -57,7 +57,7 @@ pub async fn list(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response
     let Some(session) = desk.session(&headers) else {
         return web::render_page(StatusCode::OK, &LoginPage { config: &desk.config }, "");
     };
-    match settlement::days(&desk.pool, MAX_DAYS).await {
+    match settlement::list_days(&desk.pool, MAX_DAYS).await {
         Ok(days) => {
             let days = days.into_iter().map(DayRow::from).collect();
             web::render_page(StatusCode::OK, &DaysPage { config: &desk.config, session: &session, days }, "")

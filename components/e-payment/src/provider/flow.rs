@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::{Error, Payment, Started};
 use crate::app::App;
 use crate::problem::Problem;
-use crate::store::{self, Source};
-use crate::transaction::{AtProvider, Decision, Transaction};
+use crate::store::{self, DecidedBy};
+use crate::transaction::{Decision, ProviderPayment, Transaction};
 
 /// Time between the start of a payment and its first lookup.
 const FIRST_LOOKUP_DELAY: Duration = Duration::from_secs(5);
@@ -24,7 +24,7 @@ pub(super) const START_RETRY_DELAY: Duration = Duration::from_secs(30);
 /// # Errors
 /// Fails if the database does not answer.
 pub async fn start_once(app: &App, transaction: Transaction) -> Result<Transaction, Problem> {
-    if app.pays_here() || !store::take_start(&app.pool, &transaction.id, START_RETRY_DELAY).await? {
+    if app.uses_own_pay_page() || !store::claim_start(&app.pool, &transaction.id, START_RETRY_DELAY).await? {
         return Ok(transaction);
     }
     start(app, transaction).await
@@ -37,13 +37,13 @@ pub(super) async fn start(app: &App, transaction: Transaction) -> Result<Transac
     match app.provider.start(&payment).await {
         Ok(Started::OwnPage) => return Ok(transaction),
         Ok(Started::Redirect(at)) => {
-            store::started(&app.pool, &transaction.id, &at, FIRST_LOOKUP_DELAY).await?
+            store::record_start(&app.pool, &transaction.id, &at, FIRST_LOOKUP_DELAY).await?
         }
         Err(Error::Refused { code, detail }) => {
             tracing::warn!(transaction = transaction.id, %code, "refused by the provider");
             // A repeated start may be refused because the first one succeeded. As long as no page of the
             // provider is stored, no citizen was redirected there, and the payment has failed.
-            if reload(app, &transaction).await?.at_provider.is_none() {
+            if reload(app, &transaction).await?.provider_payment.is_none() {
                 let decision = Decision::Failed(Some(format!("{code}: {detail}")));
                 apply_decision(app, &transaction, &decision).await?;
             }
@@ -58,7 +58,11 @@ pub(super) async fn start(app: &App, transaction: Transaction) -> Result<Transac
 
 /// Looks up a transaction at the provider and applies the decision if there is one. Failed lookups are only
 /// logged, since the poller repeats them.
-pub(super) async fn look_up(app: &App, transaction: &Transaction, at: &AtProvider) -> Result<(), Problem> {
+pub(super) async fn look_up(
+    app: &App,
+    transaction: &Transaction,
+    at: &ProviderPayment,
+) -> Result<(), Problem> {
     let payment = Payment::try_from(transaction)?;
     match app.provider.look_up(&payment, &at.reference).await {
         Ok(Some(decision)) => apply_decision(app, transaction, &decision).await,
@@ -76,7 +80,7 @@ pub(super) async fn apply_decision(
     transaction: &Transaction,
     decision: &Decision,
 ) -> Result<(), Problem> {
-    app.decide(transaction, decision, Source::Provider).await?;
+    app.decide(transaction, decision, DecidedBy::Provider).await?;
     Ok(())
 }
 

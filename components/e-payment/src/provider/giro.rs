@@ -18,7 +18,7 @@ use super::http::{self, HttpClient, secret_error};
 use super::{Error, Payment, Provider, PublicUrl, Started, join_path};
 use crate::problem::Code;
 use crate::store::Pair;
-use crate::transaction::{AtProvider, Decision, Status};
+use crate::transaction::{Decision, ProviderPayment, Status};
 
 /// A town's project at GiroCheckout.
 pub struct GiroCheckout {
@@ -136,7 +136,7 @@ impl GiroCheckout {
         let page = url::Url::parse(&redirect).ok().filter(|url| matches!(url.scheme(), "https" | "http"));
         match page {
             Some(url) if !reference.is_empty() => {
-                Ok(Started::Redirect(AtProvider { reference, url: url.into() }))
+                Ok(Started::Redirect(ProviderPayment { reference, url: url.into() }))
             }
             _ => Err(Error::Unavailable("GiroCheckout's reply has no reference or no redirect".to_owned())),
         }

@@ -29,7 +29,7 @@ use url::Url;
 use crate::problem::{Code, Problem};
 use crate::request::PaymentRequest;
 use crate::store::Pair;
-use crate::transaction::{AtProvider, Decision, Transaction};
+use crate::transaction::{Decision, ProviderPayment, Transaction};
 
 pub use flow::start_once;
 pub use resilient::ResilientProvider;
@@ -64,7 +64,7 @@ pub enum Started {
     /// On the module's own page.
     OwnPage,
     /// On the provider's page, to which the browser is redirected.
-    Redirect(AtProvider),
+    Redirect(ProviderPayment),
 }
 
 /// Why a call to a provider failed. The texts are written by this module or are short excerpts of the

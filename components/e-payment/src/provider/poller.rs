@@ -36,7 +36,7 @@ const NEXT_CHECK_AT: &str = "coalesce(look_at, created_at + make_interval(secs =
 
 /// Polls until `stop` is cancelled. Returns at once if citizens pay on the module's own page.
 pub async fn run(app: App, stop: CancellationToken) {
-    while !app.pays_here() && !stop.is_cancelled() {
+    while !app.uses_own_pay_page() && !stop.is_cancelled() {
         let pause = match poll_due(&app).await {
             Ok(pause) => pause,
             Err(problem) => {
@@ -72,7 +72,7 @@ async fn poll_due(app: &App) -> Result<Duration, Problem> {
 async fn process(app: &App, transaction: Transaction) {
     let id = transaction.id.clone();
     let processed = async {
-        match &transaction.at_provider {
+        match &transaction.provider_payment {
             Some(at) => look_up(app, &transaction, at).await,
             None => start(app, transaction).await.map(drop),
         }
@@ -104,7 +104,9 @@ async fn claim_due(app: &App) -> Result<Vec<Transaction>, Problem> {
     let rows =
         sqlx::query(query).bind(START_RETRY_DELAY.as_secs_f64()).bind(lookup_intervals()).bind(BATCH_SIZE);
     // A row that cannot be read must not block the others.
-    let read = |row| store::read(row).inspect_err(|_| tracing::error!("a transaction cannot be read")).ok();
+    let read = |row| {
+        store::transaction_from_row(row).inspect_err(|_| tracing::error!("a transaction cannot be read")).ok()
+    };
     Ok(rows.fetch_all(&app.pool).await?.iter().filter_map(read).collect())
 }
 

@@ -41,7 +41,7 @@ async fn handle_return(State(app): State<App>, Path(id): Path<String>) -> Redire
     let Ok(Some(transaction)) = store::find(&app.pool, &id).await else {
         return redirect_to_pay_page(&app, &id);
     };
-    if let (Status::Initial, Some(at)) = (transaction.status, &transaction.at_provider) {
+    if let (Status::Initial, Some(at)) = (transaction.status, &transaction.provider_payment) {
         // The browser is redirected even if the lookup fails; failures are logged and the poller retries.
         let _ = timeout(LOOKUP_TIMEOUT, look_up(&app, &transaction, at)).await;
     }
@@ -83,7 +83,7 @@ async fn process_notification(app: &App, transaction: &Transaction, form: &[u8])
     let status = |problem: Problem| problem.status();
     let fields: Vec<(String, String)> = form_urlencoded::parse(form).into_owned().collect();
     let payment = Payment::try_from(transaction).map_err(status)?;
-    let reference = transaction.at_provider.as_ref().map(|at| at.reference.as_str());
+    let reference = transaction.provider_payment.as_ref().map(|at| at.reference.as_str());
     match app.provider.parse_notification(&payment, reference, &fields) {
         Ok(Some(decision)) => apply_decision(app, transaction, &decision).await.map_err(status),
         Ok(None) => Ok(()),
@@ -102,7 +102,7 @@ async fn process_notification(app: &App, transaction: &Transaction, form: &[u8])
 fn redirect_after_payment(app: &App, transaction: &Transaction) -> Redirect {
     let request = transaction.payment_request().ok();
     match request.and_then(|request| request.redirect_url) {
-        Some(url) => Redirect::to(WebUrl::understood(&url).as_str()),
+        Some(url) => Redirect::to(url.as_url().as_str()),
         None => redirect_to_pay_page(app, &transaction.id),
     }
 }

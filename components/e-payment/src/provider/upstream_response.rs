@@ -12,7 +12,7 @@ use url::Url;
 use super::{Error, Payment};
 use crate::money::{Cents, Sum};
 use crate::problem::Code;
-use crate::transaction::{AtProvider, Decision, PaymentMethod, Status};
+use crate::transaction::{Decision, PaymentMethod, ProviderPayment, Status};
 
 /// The platform's texts are truncated to this many characters.
 const MAX_DETAIL_CHARS: usize = 250;
@@ -107,7 +107,7 @@ impl PaymentInformation {
     ///
     /// # Errors
     /// [`Error::Invalid`] if the payment is open and its page is missing or no http or https URL.
-    pub fn into_at_provider(self, return_url: &Url) -> Result<AtProvider, Error> {
+    pub fn into_at_provider(self, return_url: &Url) -> Result<ProviderPayment, Error> {
         let is_web_url = |url: &Url| matches!(url.scheme(), "https" | "http");
         let page =
             self.transaction_redirect_url.as_deref().and_then(|url| url.parse().ok()).filter(is_web_url);
@@ -119,7 +119,7 @@ impl PaymentInformation {
                 return Err(Error::Invalid(message));
             }
         };
-        Ok(AtProvider { reference: self.transaction_id, url: url.into() })
+        Ok(ProviderPayment { reference: self.transaction_id, url: url.into() })
     }
 
     /// The platform's decision about the payment that it knows as `reference`. Returns `None` while the

@@ -45,7 +45,7 @@ fn parse_changed(path: &str, value: Value) -> Result<PaymentInformation, Error> 
 fn a_valid_answer_contains_the_page_for_the_citizen() {
     let return_url = "https://ahaus.example/return/1".parse().unwrap();
     let information = parse_transaction(&payment(), answer().to_string().as_bytes()).unwrap();
-    let at = AtProvider { reference: "T-1".to_owned(), url: "https://epay.example/pay/T-1".to_owned() };
+    let at = ProviderPayment { reference: "T-1".to_owned(), url: "https://epay.example/pay/T-1".to_owned() };
     assert_eq!(information.into_at_provider(&return_url), Ok(at));
 }
 

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! How a settlement is written. Pure.
+//! Formats a settlement as CSV or JSON Lines. This module has no I/O.
 
 use std::borrow::Cow;
 use std::io;
@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{Payment, Settlement, Total};
 use crate::booking_data::BookingData;
 
-const COLUMNS: [&str; 18] = [
+const CSV_COLUMNS: [&str; 18] = [
     "record",
     "ars",
     "day",
@@ -32,10 +32,11 @@ const COLUMNS: [&str; 18] = [
     "itemBookingData",
 ];
 
-/// A line of the CSV file; what does not belong to its record is empty.
+/// A line of the CSV file. Fields that do not apply to its kind are empty.
 #[derive(Default)]
-struct Line<'a> {
-    record: &'a str,
+struct CsvRecord<'a> {
+    /// `ITEM`, `SUBTOTAL` or `TOTAL`.
+    kind: &'a str,
     payment: Option<&'a Payment>,
     end_point: &'a str,
     amount: &'a str,
@@ -44,37 +45,40 @@ struct Line<'a> {
     item: [String; 5],
 }
 
-/// Comma-separated values (RFC 4180), separated by semicolons and with decimal commas. A line for each
-/// item, then one for each end point, then one for the day.
-pub fn csv(settlement: &Settlement) -> io::Result<Vec<u8>> {
+/// Formats a settlement as CSV (RFC 4180) with semicolons and decimal commas: a line for each item, then
+/// one for each end point, then one for the day.
+///
+/// # Errors
+/// Does not fail in practice, since the file is written to memory.
+pub fn to_csv(settlement: &Settlement) -> io::Result<Vec<u8>> {
     let mut writer =
         csv::WriterBuilder::new().delimiter(b';').terminator(csv::Terminator::CRLF).from_writer(Vec::new());
-    writer.write_record(COLUMNS)?;
+    writer.write_record(CSV_COLUMNS)?;
     let day = settlement.day.to_string();
-    let mut write = |line: Line| {
-        let payment = |field: fn(&Payment) -> &str| line.payment.map_or("", field);
+    let mut write = |record: CsvRecord| {
+        let payment = |field: fn(&Payment) -> &str| record.payment.map_or("", field);
         let fields = [
-            line.record,
-            &settlement.town.ars,
+            record.kind,
+            &settlement.municipality.ars,
             &day,
             payment(|payment| &payment.receipt_number),
             payment(|payment| &payment.transaction_id),
-            line.end_point,
+            record.end_point,
             payment(|payment| &payment.originator_id),
             payment(|payment| &payment.request_id),
             payment(|payment| &payment.paid_at),
             payment(|payment| payment.method.as_deref().unwrap_or_default()),
             payment(|payment| payment.booked_on.as_deref().unwrap_or_default()),
-            &line.amount.replace('.', ","),
-            &line.payments,
+            &record.amount.replace('.', ","),
+            &record.payments,
         ];
-        let fields = fields.into_iter().chain(line.item.iter().map(String::as_str));
-        writer.write_record(fields.map(|field| harmless(field).into_owned()))
+        let fields = fields.into_iter().chain(record.item.iter().map(String::as_str));
+        writer.write_record(fields.map(|field| escape_formula(field).into_owned()))
     };
     for payment in &settlement.payments {
         for item in &payment.items {
-            write(Line {
-                record: "ITEM",
+            write(CsvRecord {
+                kind: "ITEM",
                 payment: Some(payment),
                 end_point: &payment.end_point_id,
                 amount: &payment.amount,
@@ -83,26 +87,30 @@ pub fn csv(settlement: &Settlement) -> io::Result<Vec<u8>> {
                     item.reference.clone(),
                     item.total_net_amount.to_string().replace('.', ","),
                     item.total_tax_amount.to_string().replace('.', ","),
-                    pairs(&item.booking_data),
+                    format_booking_data(&item.booking_data),
                 ],
-                ..Line::default()
+                ..CsvRecord::default()
             })?;
         }
     }
-    for (end_point, of_it) in &settlement.end_points {
-        write(total("SUBTOTAL", end_point, of_it))?;
+    for (end_point, subtotal) in &settlement.end_points {
+        write(total_record("SUBTOTAL", end_point, subtotal))?;
     }
-    write(total("TOTAL", "", &settlement.total))?;
+    write(total_record("TOTAL", "", &settlement.total))?;
     writer.into_inner().map_err(|error| error.into_error())
 }
 
-fn total<'a>(record: &'a str, end_point: &'a str, Total { payments, amount }: &'a Total) -> Line<'a> {
-    Line { record, end_point, amount, payments: payments.to_string(), ..Line::default() }
+fn total_record<'a>(
+    kind: &'a str,
+    end_point: &'a str,
+    Total { payments, amount }: &'a Total,
+) -> CsvRecord<'a> {
+    CsvRecord { kind, end_point, amount, payments: payments.to_string(), ..CsvRecord::default() }
 }
 
-/// A field that no spreadsheet takes for a formula: online services choose some of them, and what
-/// begins like a formula gets an apostrophe in front (OWASP, CSV injection).
-fn harmless(field: &str) -> Cow<'_, str> {
+/// Puts an apostrophe in front of a field that a spreadsheet would evaluate as a formula (OWASP, CSV
+/// injection). Online services choose the content of some fields.
+fn escape_formula(field: &str) -> Cow<'_, str> {
     if field.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
         Cow::Owned(format!("'{field}"))
     } else {
@@ -110,17 +118,18 @@ fn harmless(field: &str) -> Cow<'_, str> {
     }
 }
 
-/// `key=value|key=value`, by key; a backslash in front of what is `=`, `|` or a backslash itself.
-fn pairs(data: &BookingData) -> String {
-    let escaped = |text: &str| text.replace('\\', r"\\").replace('=', r"\=").replace('|', r"\|");
+/// Formats booking data as `key=value|key=value` in the order of the keys. `=`, `|` and backslashes in keys
+/// and values are escaped with a backslash.
+fn format_booking_data(data: &BookingData) -> String {
+    let escape = |text: &str| text.replace('\\', r"\\").replace('=', r"\=").replace('|', r"\|");
     let pairs: Vec<String> =
-        data.iter().map(|(key, value)| format!("{}={}", escaped(key), escaped(value))).collect();
+        data.iter().map(|(key, value)| format!("{}={}", escape(key), escape(value))).collect();
     pairs.join("|")
 }
 
 #[derive(Serialize)]
 #[serde(tag = "record", rename_all = "UPPERCASE", rename_all_fields = "camelCase")]
-enum Record<'a> {
+enum JsonRecord<'a> {
     Payment {
         receipt_number: &'a str,
         transaction_id: &'a str,
@@ -131,7 +140,7 @@ enum Record<'a> {
         payment_method: Option<&'a str>,
         booked_on: Option<&'a str>,
         amount: &'a str,
-        items: Vec<Position<'a>>,
+        items: Vec<ItemObject<'a>>,
     },
     Subtotal {
         end_point_id: &'a str,
@@ -146,7 +155,7 @@ enum Record<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Position<'a> {
+struct ItemObject<'a> {
     id: &'a str,
     reference: &'a str,
     net_amount: String,
@@ -155,17 +164,20 @@ struct Position<'a> {
 }
 
 #[derive(Serialize)]
-struct Object<'a> {
+struct Line<'a> {
     ars: &'a str,
     day: String,
     #[serde(flatten)]
-    record: Record<'a>,
+    record: JsonRecord<'a>,
 }
 
-/// One JSON object a line: the payments, the end points, the day. Amounts are strings, so that no
-/// program reads them as floating-point numbers.
-pub fn json_lines(settlement: &Settlement) -> io::Result<Vec<u8>> {
-    let payments = settlement.payments.iter().map(|payment| Record::Payment {
+/// Formats a settlement as JSON Lines: an object for each payment, then one for each end point, then one
+/// for the day. Amounts are strings, so that no program parses them as floating-point numbers.
+///
+/// # Errors
+/// Does not fail in practice, since the file is written to memory.
+pub fn to_json_lines(settlement: &Settlement) -> io::Result<Vec<u8>> {
+    let payments = settlement.payments.iter().map(|payment| JsonRecord::Payment {
         receipt_number: &payment.receipt_number,
         transaction_id: &payment.transaction_id,
         end_point_id: &payment.end_point_id,
@@ -178,7 +190,7 @@ pub fn json_lines(settlement: &Settlement) -> io::Result<Vec<u8>> {
         items: payment
             .items
             .iter()
-            .map(|item| Position {
+            .map(|item| ItemObject {
                 id: &item.id,
                 reference: &item.reference,
                 net_amount: item.total_net_amount.to_string(),
@@ -187,17 +199,17 @@ pub fn json_lines(settlement: &Settlement) -> io::Result<Vec<u8>> {
             })
             .collect(),
     });
-    let end_points = settlement.end_points.iter().map(|(end_point_id, total)| Record::Subtotal {
+    let end_points = settlement.end_points.iter().map(|(end_point_id, total)| JsonRecord::Subtotal {
         end_point_id,
         payments: total.payments,
         amount: &total.amount,
     });
-    let Total { payments: number, amount } = &settlement.total;
-    let day = Record::Total { payments: *number, amount };
+    let Total { payments: count, amount } = &settlement.total;
+    let day = JsonRecord::Total { payments: *count, amount };
     let mut lines = Vec::new();
     for record in payments.chain(end_points).chain([day]) {
-        let object = Object { ars: &settlement.town.ars, day: settlement.day.to_string(), record };
-        serde_json::to_writer(&mut lines, &object)?;
+        let line = Line { ars: &settlement.municipality.ars, day: settlement.day.to_string(), record };
+        serde_json::to_writer(&mut lines, &line)?;
         lines.push(b'\n');
     }
     Ok(lines)
@@ -233,8 +245,8 @@ mod tests {
             "singleTaxAmount": number(tax), "bookingData": data})
     }
 
-    fn written(write: fn(&Settlement) -> io::Result<Vec<u8>>) -> String {
-        let town = Municipality {
+    fn render(write: fn(&Settlement) -> io::Result<Vec<u8>>) -> String {
+        let municipality = Municipality {
             name: "ahaus".to_owned(),
             display_name: "Stadt Ahaus".to_owned(),
             ars: "055540004004".to_owned(),
@@ -245,7 +257,7 @@ mod tests {
         ]);
         let total = Total { payments: 1, amount: "28.80".to_owned() };
         let settlement = Settlement {
-            town: &town,
+            municipality: &municipality,
             day: date(2026, 11, 24),
             payments: vec![payment("PA-1", "-2;3", "28.80", items)],
             end_points: vec![("055540004004".to_owned(), total.clone())],
@@ -255,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn csv_has_a_line_for_each_item_and_the_totals_and_no_formula() {
+    fn csv_has_a_line_for_each_item_and_total_and_escapes_formulas() {
         let expected = [
             "record;ars;day;receiptNumber;transactionId;endPointId;originatorId;requestId;payedAt;paymentMethod;bookedOn;amount;payments;itemId;itemReference;itemNetAmount;itemTaxAmount;itemBookingData",
             "ITEM;055540004004;2026-11-24;PA-1;00ff;055540004004;parkausweis;\"'-2;3\";2026-11-24T10:00:00.123Z;PAYPAL;;28,80;;1;99108;20,00;3,80;hhst=1.1100|kst=47\\|11",
@@ -264,17 +276,17 @@ mod tests {
             "TOTAL;055540004004;2026-11-24;;;;;;;;;28,80;1;;;;;",
             "",
         ];
-        assert_eq!(written(csv), expected.join("\r\n"));
+        assert_eq!(render(to_csv), expected.join("\r\n"));
     }
 
     #[test]
-    fn json_lines_have_a_line_for_each_payment_and_the_totals() {
+    fn json_lines_has_an_object_for_each_payment_and_total() {
         let expected = [
             r#"{"ars":"055540004004","day":"2026-11-24","record":"PAYMENT","receiptNumber":"PA-1","transactionId":"00ff","endPointId":"055540004004","originatorId":"parkausweis","requestId":"-2;3","payedAt":"2026-11-24T10:00:00.123Z","paymentMethod":"PAYPAL","bookedOn":null,"amount":"28.80","items":[{"id":"1","reference":"99108","netAmount":"20.00","taxAmount":"3.80","bookingData":{"hhst":"1.1100","kst":"47|11"}},{"id":"=1+1","reference":"99108","netAmount":"5.00","taxAmount":"0.00","bookingData":{}}]}"#,
             r#"{"ars":"055540004004","day":"2026-11-24","record":"SUBTOTAL","endPointId":"055540004004","payments":1,"amount":"28.80"}"#,
             r#"{"ars":"055540004004","day":"2026-11-24","record":"TOTAL","payments":1,"amount":"28.80"}"#,
             "",
         ];
-        assert_eq!(written(json_lines), expected.join("\n"));
+        assert_eq!(render(to_json_lines), expected.join("\n"));
     }
 }

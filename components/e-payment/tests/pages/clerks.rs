@@ -71,7 +71,7 @@ async fn a_clerk_logs_in_downloads_a_day_uploads_a_confirmation_and_logs_out() {
     assert!(text.contains("Kim kasse-1") && text.contains("28,80 €") && text.contains("offen"), "{text}");
 
     // The session survives a restart, since pods share nothing but the secret.
-    service.end(Signal::TERM);
+    service.stop(Signal::TERM);
     service.serve().await;
     let cookies = browser.cookies().await;
     let day = today(&service);

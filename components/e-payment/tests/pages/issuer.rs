@@ -102,6 +102,6 @@ pub async fn restart_with(service: &mut Service<'_>, change: impl FnOnce(&mut Va
     let mut module = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
     change(&mut module);
     fs::write(file, module.to_string()).unwrap();
-    service.end(Signal::TERM);
+    service.stop(Signal::TERM);
     service.serve().await;
 }

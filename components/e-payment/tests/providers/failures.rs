@@ -15,7 +15,7 @@ use axum::{Json, Router};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Server, Service, payment, run};
+use crate::support::{Server, Service, payment, spawn_program};
 use crate::{
     fake, module_status, payment_page, platform_settings, settings_with, transaction_id, transaction_status,
     trigger_lookups, visit, wait_until,
@@ -212,7 +212,7 @@ async fn a_start_is_repeated_if_the_module_is_killed_during_it() {
     let (http, url) = (town.http.clone(), town.url("/paymenttransaction/parkausweis/055540004004"));
     let creation = tokio::spawn(async move { http.post(url).json(&payment("R-1")).send().await });
     wait_until("the first attempt", async || !platform.requests.lock().unwrap().is_empty()).await;
-    town.end(Signal::KILL);
+    town.stop(Signal::KILL);
     assert!(creation.await.unwrap().is_err());
 
     platform.slow.store(false, Ordering::Relaxed);
@@ -261,7 +261,8 @@ async fn of_several_pods_one_looks_up_each_payment() {
     for number in 0..20 {
         town.create(&payment(&format!("R-{number}"))).await;
     }
-    let mut other = run(&town.config, &["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+    let mut other =
+        spawn_program(&town.config, &["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
     let paid = "SELECT count(*) FROM transactions WHERE status = 'PAYED'";
     wait_until("every payment", async || town.sql(paid).1 == "20").await;
     other.kill().unwrap();

@@ -25,7 +25,7 @@ const PLATFORM_END_POINT: &str = "kasse-ahaus";
 
 /// The `ePayment` settings of a town with this provider.
 fn settings_with(provider: Value) -> Value {
-    let mut settings = support::block();
+    let mut settings = support::settings();
     settings["provider"] = provider;
     settings["endPoints"][0]["providerId"] = PLATFORM_END_POINT.into();
     settings

@@ -32,7 +32,7 @@ async fn platform() -> Service<'static> {
 
 async fn town(platform: &str, authentication: Value, authorities: Option<&str>) -> Service<'static> {
     let settings = settings_with(platform_settings(platform, authentication));
-    Service::start_trusting(Server::shared(), settings, authorities).await
+    Service::start_with_authorities(Server::shared(), settings, authorities).await
 }
 
 /// Writes the town's Secret for HTTP Basic.
@@ -178,7 +178,7 @@ async fn a_payment_that_the_platform_refuses_fails_with_its_reason() {
     module["ePayment"]["endPoints"][0]["bookingData"] = json!(["hhst"]);
     std::fs::write(platform.config.join("module.json"), module.to_string()).unwrap();
     let mut platform = platform;
-    platform.end(rustix::process::Signal::TERM);
+    platform.stop(rustix::process::Signal::TERM);
     platform.serve().await;
     let (_, transaction) = town.create(&payment("R-1")).await;
     let polled = town.poll(&transaction_id(&transaction)).await;

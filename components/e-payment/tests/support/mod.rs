@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! A real PostgreSQL server for the tests, and the real program on a database of its own.
+//! Starts a real PostgreSQL server for the tests, and the real program with a new database on it.
 
-#![allow(dead_code, reason = "each test program needs a part of it")]
+#![allow(dead_code, reason = "each test program uses a part of this module")]
 
 use std::fs;
 use std::net::TcpListener;
@@ -19,16 +19,16 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
 pub const ARS: &str = "055540004004";
-/// The token of the client that the tests call as.
+/// The token of the API client `portal`, which [`Service::http`] sends.
 pub const TOKEN: &str = "a-token-of-the-tests-0123456789abcdef";
-const PATIENCE: Duration = Duration::from_secs(30);
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A PostgreSQL server of Debian's, private to this test program. It ends when the program does,
-/// however that ends: a shell waits for the other end of its standard input to go.
+/// A PostgreSQL server from Debian's package, private to this test program. A shell stops it when the test
+/// program ends, even if that is killed: the shell waits for the end of its standard input.
 pub struct Server {
     folder: PathBuf,
     port: u16,
-    _guard: Child,
+    _shell: Child,
 }
 
 impl Server {
@@ -38,14 +38,14 @@ impl Server {
         SHARED.get_or_init(Self::start)
     }
 
-    /// A server of a test's own.
+    /// Starts a server for a single test.
     pub fn start() -> Self {
         Self::start_with("-c fsync=off -c max_connections=200")
     }
 
-    /// The same with other words on its command line.
-    pub fn start_with(settings: &str) -> Self {
-        let folder = scratch();
+    /// Starts a server with these options on its command line.
+    pub fn start_with(options: &str) -> Self {
+        let folder = create_temp_dir();
         if let Some((user, group)) = postgres_user() {
             chown(&folder, Some(user), Some(group)).unwrap();
         }
@@ -53,52 +53,52 @@ impl Server {
         let data = folder.join("data");
         let initdb = format!(
             "{} --username=postgres --auth=trust --encoding=UTF8 --locale=C.UTF-8 --no-sync --pgdata={}",
-            program("initdb"),
+            postgres_program("initdb"),
             data.display()
         );
-        let made = as_postgres(&initdb).stdout(Stdio::null()).status().unwrap();
-        assert!(made.success(), "initdb");
+        let status = as_postgres(&initdb).stdout(Stdio::null()).status().unwrap();
+        assert!(status.success(), "initdb failed");
         let serve = format!(
-            "{} -D {} -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={} {settings} \
+            "{} -D {} -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={} {options} \
              & pid=$!; cat >/dev/null; kill -QUIT $pid; wait $pid; rm -rf {}",
-            program("postgres"),
+            postgres_program("postgres"),
             data.display(),
             folder.display(),
             folder.display()
         );
         let log = fs::File::create(folder.join("log")).unwrap();
-        let guard = as_postgres(&serve).stdin(Stdio::piped()).stderr(log).spawn().unwrap();
-        let server = Self { folder, port, _guard: guard };
-        server.wait();
+        let shell = as_postgres(&serve).stdin(Stdio::piped()).stderr(log).spawn().unwrap();
+        let server = Self { folder, port, _shell: shell };
+        server.wait_until_ready();
         server
     }
 
-    /// Where it listens, on 127.0.0.1.
+    /// The port on 127.0.0.1 at which the server listens.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    fn wait(&self) {
-        let deadline = Instant::now() + PATIENCE;
+    fn wait_until_ready(&self) {
+        let deadline = Instant::now() + START_TIMEOUT;
         while !self.psql("postgres", "SELECT 1").0 {
             assert!(Instant::now() < deadline, "PostgreSQL does not start: see {}", self.folder.display());
             std::thread::sleep(Duration::from_millis(50));
         }
     }
 
-    /// Runs SQL; whether it worked, and what it printed.
+    /// Runs SQL with `psql`. Returns whether it succeeded, and its output.
     pub fn psql(&self, database: &str, sql: &str) -> (bool, String) {
         let port = self.port.to_string();
         let output = Command::new("psql")
             .args(["-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-d", database, "-qtAX", "-c", sql])
             .output()
             .unwrap();
-        let printed = [output.stdout, output.stderr].concat();
-        (output.status.success(), String::from_utf8_lossy(&printed).trim().to_owned())
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&text).trim().to_owned())
     }
 }
 
-fn scratch() -> PathBuf {
+fn create_temp_dir() -> PathBuf {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let folder = std::env::temp_dir().join(format!("e-payment-test-{}-{number}", std::process::id()));
@@ -106,14 +106,15 @@ fn scratch() -> PathBuf {
     folder
 }
 
-/// A program of the newest PostgreSQL of this machine.
-pub fn program(name: &str) -> String {
+/// The path of a program of the newest PostgreSQL version that is installed.
+pub fn postgres_program(name: &str) -> String {
     let versions = fs::read_dir("/usr/lib/postgresql").expect("install the Debian package postgresql");
     let newest = versions.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse::<u32>().ok()).max();
     format!("/usr/lib/postgresql/{}/bin/{name}", newest.expect("a version of PostgreSQL"))
 }
 
-/// The user that PostgreSQL must run as where the tests run as root, which it refuses.
+/// User id and group id of the user `postgres` if the tests run as root, because PostgreSQL refuses to run
+/// as root.
 fn postgres_user() -> Option<(u32, u32)> {
     let passwd = fs::read_to_string("/etc/passwd").unwrap();
     let line = passwd.lines().find(|line| line.starts_with("postgres:"))?;
@@ -121,7 +122,8 @@ fn postgres_user() -> Option<(u32, u32)> {
     rustix::process::geteuid().is_root().then(|| (fields.next().unwrap(), fields.next().unwrap()))
 }
 
-fn as_postgres(shell: &str) -> Command {
+/// A command that runs a shell script as the user of PostgreSQL.
+fn as_postgres(script: &str) -> Command {
     let mut command = match postgres_user() {
         Some(_) => {
             let mut command = Command::new("setpriv");
@@ -130,12 +132,12 @@ fn as_postgres(shell: &str) -> Command {
         }
         None => Command::new("sh"),
     };
-    command.args(["-c", shell]).current_dir("/");
+    command.args(["-c", script]).current_dir("/");
     command
 }
 
-/// A port below those that the system gives to whoever asks for any: between here and the program's
-/// start nobody gets it by chance.
+/// A free port below the range of ephemeral ports, so that the system does not assign it to another process
+/// before the program under test binds it.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let mut candidates = std::iter::repeat_with(|| {
@@ -145,7 +147,7 @@ pub fn free_port() -> u16 {
     candidates.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
-/// The program on a database of its own.
+/// A running e-payment module with a database and a configuration folder of its own.
 pub struct Service<'a> {
     pub server: &'a Server,
     pub database: String,
@@ -157,19 +159,23 @@ pub struct Service<'a> {
 }
 
 impl<'a> Service<'a> {
-    /// Migrated and serving, as most towns have it.
+    /// Starts the program with [`settings`].
     pub async fn start(server: &'a Server) -> Self {
-        Self::start_with(server, block()).await
+        Self::start_with(server, settings()).await
     }
 
-    /// Migrated and serving, with an e-payment block of the test's own.
-    pub async fn start_with(server: &'a Server, block: Value) -> Self {
-        Self::start_trusting(server, block, None).await
+    /// Starts the program with another `ePayment` object in `module.json`.
+    pub async fn start_with(server: &'a Server, settings: Value) -> Self {
+        Self::start_with_authorities(server, settings, None).await
     }
 
-    /// The same, with authorities (PEM) beside the public ones.
-    pub async fn start_trusting(server: &'a Server, block: Value, authorities: Option<&str>) -> Self {
-        let config = scratch();
+    /// Starts the program with certificate authorities (PEM) that it trusts in addition to the public ones.
+    pub async fn start_with_authorities(
+        server: &'a Server,
+        settings: Value,
+        authorities: Option<&str>,
+    ) -> Self {
+        let config = create_temp_dir();
         let database = config.file_name().unwrap().to_str().unwrap().replace('-', "_");
         assert!(server.psql("postgres", &format!("CREATE DATABASE {database}")).0);
         fs::create_dir_all(config.join("database")).unwrap();
@@ -177,7 +183,7 @@ impl<'a> Service<'a> {
         fs::write(config.join("database/url"), url).unwrap();
         let (port, admin_port) = (free_port(), free_port());
         let mut module = module_json(port);
-        module["ePayment"] = block;
+        module["ePayment"] = settings;
         module["authorities"] = authorities.into();
         fs::write(config.join("module.json"), module.to_string()).unwrap();
         let bearer = HeaderValue::from_str(&format!("Bearer {TOKEN}")).unwrap();
@@ -194,29 +200,31 @@ impl<'a> Service<'a> {
         service
     }
 
-    /// Writes what Kubernetes would mount of a Secret.
+    /// Writes a key of a Secret to the file at which Kubernetes would mount it.
     pub fn write_secret(&self, name: &str, key: &str, text: &str) {
         let folder = self.config.join("secrets").join(name);
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join(key), text).unwrap();
     }
 
+    /// Starts the database migration.
     pub fn migrate(&self) -> Child {
-        run(&self.config, &["migrate"])
+        spawn_program(&self.config, &["migrate"])
     }
 
+    /// Starts the program and waits until it is ready.
     pub async fn serve(&mut self) {
         let (listen, admin) = (format!("127.0.0.1:{}", self.port), format!("127.0.0.1:{}", self.admin_port));
-        self.process = Some(run(&self.config, &["--listen", &listen, "--admin-listen", &admin]));
-        let deadline = Instant::now() + PATIENCE;
-        while self.ready().await != Some(200) {
+        self.process = Some(spawn_program(&self.config, &["--listen", &listen, "--admin-listen", &admin]));
+        let deadline = Instant::now() + START_TIMEOUT;
+        while self.readiness().await != Some(200) {
             assert!(Instant::now() < deadline, "the program does not become ready");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// What `/readyz` answers, if anything.
-    pub async fn ready(&self) -> Option<u16> {
+    /// The status of `/readyz`; `None` if there is no response.
+    pub async fn readiness(&self) -> Option<u16> {
         self.http.get(self.admin_url("/readyz")).send().await.ok().map(|answer| answer.status().as_u16())
     }
 
@@ -224,18 +232,18 @@ impl<'a> Service<'a> {
         format!("http://127.0.0.1:{}{path}", self.admin_port)
     }
 
-    /// The running program's process.
+    /// The process id of the running program.
     pub fn process_id(&self) -> u32 {
         self.process.as_ref().unwrap().id()
     }
 
-    /// What the program has printed.
+    /// The log of the program so far.
     pub fn log(&self) -> String {
         fs::read_to_string(self.config.join("log")).unwrap()
     }
 
-    /// Sends a signal and waits for the end.
-    pub fn end(&mut self, signal: rustix::process::Signal) -> ExitStatus {
+    /// Sends a signal to the program and waits until it ends.
+    pub fn stop(&mut self, signal: rustix::process::Signal) -> ExitStatus {
         let mut process = self.process.take().unwrap();
         let id = rustix::process::Pid::from_child(&process);
         rustix::process::kill_process(id, signal).unwrap();
@@ -246,24 +254,25 @@ impl<'a> Service<'a> {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
+    /// Runs SQL in the database of the program. Returns whether it succeeded, and its output.
     pub fn sql(&self, sql: &str) -> (bool, String) {
         self.server.psql(&self.database, sql)
     }
 
-    /// Creates a payment; status and answer.
+    /// Creates a payment. Returns the status and the body of the response.
     pub async fn create(&self, request: &Value) -> (u16, Value) {
         let url = self.url(&format!("/paymenttransaction/parkausweis/{ARS}"));
         let answer = self.http.post(url).json(request).send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap())
     }
 
-    /// The state of a transaction as the standard tells it.
+    /// Polls a transaction. Returns the body of the response.
     pub async fn poll(&self, id: &str) -> Value {
         let url = self.url(&format!("/paymenttransaction/parkausweis/{ARS}/{id}"));
         self.http.get(url).send().await.unwrap().json().await.unwrap()
     }
 
-    /// Presses a button of the pay page; status and where the browser is sent.
+    /// Presses a button of the pay page. Returns the status and the header `Location` of the response.
     pub async fn press(&self, id: &str, button: &str) -> (u16, Option<String>) {
         let url = self.url(&format!("/pay/{id}"));
         let answer = self.http.post(url).form(&[("decision", button)]).send().await.unwrap();
@@ -282,13 +291,13 @@ impl Drop for Service<'_> {
     }
 }
 
-/// Starts the program, which ends with the test that started it, however that ends. What it prints is
-/// added to the file `log` in its configuration folder.
-pub fn run(config: &Path, words: &[&str]) -> Child {
+/// Starts the program with these arguments. It is killed when the test program ends. Its standard output is
+/// appended to the file `log` in the configuration folder.
+pub fn spawn_program(config: &Path, arguments: &[&str]) -> Child {
     let log = fs::File::options().create(true).append(true).open(config.join("log")).unwrap();
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--", env!("CARGO_BIN_EXE_e-payment"), "--config-dir"]);
-    command.arg(config).args(words).stdout(log).spawn().unwrap()
+    command.arg(config).args(arguments).stdout(log).spawn().unwrap()
 }
 
 fn module_json(port: u16) -> Value {
@@ -303,8 +312,8 @@ fn module_json(port: u16) -> Value {
     })
 }
 
-/// The e-payment block that most tests use.
-pub fn block() -> Value {
+/// The `ePayment` object of `module.json` that most tests use.
+pub fn settings() -> Value {
     json!({
         "provider": {"type": "Sandbox"},
         "endPoints": [{"id": ARS, "receipts": {"prefix": "AHS-", "length": 12, "checkDigit": "Luhn"}}],
@@ -313,10 +322,10 @@ pub fn block() -> Value {
     })
 }
 
-/// A request for 28.80 euros.
-pub fn payment(request: &str) -> Value {
+/// A request for a payment of 28.80 euros.
+pub fn payment(request_id: &str) -> Value {
     json!({
-        "requestId": request, "requestTimestamp": "2026-03-01T10:00:00.000Z", "currency": "EUR",
+        "requestId": request_id, "requestTimestamp": "2026-03-01T10:00:00.000Z", "currency": "EUR",
         "grosAmount": 28.80, "purpose": "Parkausweis 17", "description": "Bewohnerparkausweis",
         "redirectUrl": "https://forms.example/return?x=1",
         "items": [{"id": "1", "reference": "99108", "description": "Parkausweis", "taxRate": 0, "quantity": 1,
