@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! rathaus: a Kubernetes operator with which a state lends its municipalities digital basis
-//! components. Each module is one stage of the pipeline: observe ([`cluster`]) → resolve ([`tenant`]) →
+//! rathaus: a Kubernetes operator with which a state runs online services, such as e-payment, for its
+//! municipalities. Each module is one stage of the pipeline: observe ([`cluster`]) → resolve ([`tenant`]) →
 //! [`desired`] → apply ([`cluster`]) → report ([`status`]). [`reconcile`] runs the stages in this order.
 
 pub mod api;

@@ -17,7 +17,7 @@ mod status;
 pub use reference::api_reference;
 pub use render::{Rendered, render};
 
-/// Lends municipalities their digital basis components.
+/// Runs online services for municipalities on Kubernetes
 ///
 /// Also works as a kubectl plug-in: linked as kubectl-rathaus it is found as «kubectl rathaus».
 #[derive(Debug, Parser)]
