@@ -99,7 +99,7 @@ pub async fn create(
     let transaction = store::create(&app.pool, new).await?;
     tracing::info!(transaction = transaction.id, originator = pair.originator, "payment requested");
     let transaction = provider::start_once(&app, transaction).await?;
-    Ok(Json(transaction.as_created().to_response(app.public_url())?))
+    Ok(Json(transaction.into_created().to_response(app.public_url())?))
 }
 
 /// Get the state of a payment. Changes nothing.

@@ -217,7 +217,7 @@ impl Transaction {
 
     /// The transaction as it was before any decision, so that a repeated request gets the response to the
     /// first one.
-    pub fn as_created(self) -> Self {
+    pub fn into_created(self) -> Self {
         Self {
             status: Status::Initial,
             decided_at: None,

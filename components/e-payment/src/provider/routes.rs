@@ -22,7 +22,6 @@ use crate::app::App;
 use crate::problem::Problem;
 use crate::store;
 use crate::transaction::{Status, Transaction};
-use crate::web_url::WebUrl;
 
 /// Limit of a lookup while a citizen waits in front of the browser. If it times out, the poller repeats it.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
