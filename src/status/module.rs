@@ -5,10 +5,11 @@
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::report::{Outcome, Step};
-use crate::api::HTTPRoute;
 use crate::api::conditions::{DEPLOYED, ROUTED};
+use crate::api::{HTTPRoute, ParentStatus};
 use crate::cluster::Applied;
 use crate::desired::Kind;
 
@@ -147,12 +148,7 @@ fn evaluate_route(route: Option<&HTTPRoute>) -> Step {
             "the route is created once the pods have become available",
         );
     };
-    let conditions: Vec<_> = route
-        .status
-        .iter()
-        .flat_map(|status| &status.parents)
-        .flat_map(|parent| &parent.conditions)
-        .collect();
+    let conditions = current_conditions(route);
     if let Some(refusal) = conditions.iter().find(|c| c.status == "False") {
         let message = format!(
             "the gateway does not serve {}: {} ({}); ask state IT",
@@ -162,7 +158,7 @@ fn evaluate_route(route: Option<&HTTPRoute>) -> Step {
         );
         return step(ROUTED, Outcome::Refused, "RouteRejected", message);
     }
-    if conditions.iter().any(|c| c.type_ == "Accepted") {
+    if conditions.iter().any(|c| c.type_ == "Accepted" && c.status == "True") {
         return Step::ready(ROUTED, "Accepted", "the gateway sends requests for the host name to the module");
     }
     step(
@@ -171,6 +167,27 @@ fn evaluate_route(route: Option<&HTTPRoute>) -> Step {
         "GatewayPending",
         "the gateway has not answered yet; if this persists, ask state IT whether the Gateway in the settings exists",
     )
+}
+
+/// The conditions `Accepted` and `ResolvedRefs` that decide about a route: those that the Gateway of its
+/// spec has written about its current generation. Another controller may add the status of a parent that
+/// the spec does not name, and an older generation may have had another host name. Conditions of other
+/// types are ignored, since implementations add some of which `False` is the good state.
+fn current_conditions(route: &HTTPRoute) -> Vec<&Condition> {
+    let namespace = route.metadata.namespace.as_deref();
+    let is_ours = |parent: &&ParentStatus| {
+        let ours = route.spec.parent_refs.iter().map(|parent| parent.gateway(namespace));
+        ours.into_iter().any(|gateway| gateway == parent.parent_ref.gateway(namespace))
+    };
+    let is_current = |condition: &&Condition| {
+        route.metadata.generation.is_some() && condition.observed_generation == route.metadata.generation
+    };
+    let parents = route.status.iter().flat_map(|status| &status.parents).filter(is_ours);
+    parents
+        .flat_map(|parent| &parent.conditions)
+        .filter(is_current)
+        .filter(|condition| matches!(condition.type_.as_str(), "Accepted" | "ResolvedRefs"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -224,6 +241,64 @@ mod tests {
         let completed = json!({"terminated": {"exitCode": 0}});
         for state in [completed, json!({"running": {}}), json!({"waiting": {"reason": "PodInitializing"}})] {
             assert_eq!(evaluate_status(json!({"initContainerStatuses": container(state, json!({}))})), None);
+        }
+    }
+
+    /// A route in its second generation with this status of parents.
+    fn route(parents: Value) -> HTTPRoute {
+        serde_json::from_value(json!({
+            "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
+            "metadata": {"name": "e-payment", "namespace": "mun-ahaus", "generation": 2},
+            "spec": {"parentRefs": [{"name": "public", "namespace": "rathaus-gateway"}],
+                "hostnames": ["e-payment.ahaus.rathaus.example"], "rules": []},
+            "status": {"parents": parents},
+        }))
+        .unwrap()
+    }
+
+    fn parent(gateway: Value, type_: &str, status: &str, generation: Value) -> Value {
+        json!({"parentRef": gateway, "controllerName": "example.net/gateway", "conditions": [{
+            "type": type_, "status": status, "reason": "NoMatchingListenerHostname", "message": "no listener",
+            "observedGeneration": generation, "lastTransitionTime": "2026-01-01T00:00:00Z"}]})
+    }
+
+    fn reason_of(parents: Value) -> &'static str {
+        evaluate_route(Some(&route(parents))).reason
+    }
+
+    #[test]
+    fn our_gateway_decides_about_the_current_generation_of_a_route() {
+        let ours = || json!({"name": "public", "namespace": "rathaus-gateway", "kind": "Gateway"});
+        let says = |type_, status| reason_of(json!([parent(ours(), type_, status, json!(2))]));
+        assert_eq!(says("Accepted", "True"), "Accepted");
+        assert_eq!(says("Accepted", "False"), "RouteRejected");
+        assert_eq!(says("ResolvedRefs", "False"), "RouteRejected");
+        assert_eq!(says("Accepted", "Unknown"), "GatewayPending");
+        assert_eq!(says("PartiallyInvalid", "False"), "GatewayPending");
+    }
+
+    #[test]
+    fn status_of_an_older_generation_of_a_route_decides_nothing() {
+        let ours = || json!({"name": "public", "namespace": "rathaus-gateway"});
+        for generation in [json!(1), json!(3), Value::Null] {
+            for status in ["True", "False"] {
+                let parents = json!([parent(ours(), "Accepted", status, generation.clone())]);
+                assert_eq!(reason_of(parents), "GatewayPending", "{status} for generation {generation}");
+            }
+        }
+    }
+
+    #[test]
+    fn status_of_another_parent_of_a_route_decides_nothing() {
+        for other in [
+            json!({"name": "internal", "namespace": "rathaus-gateway"}),
+            json!({"name": "public", "namespace": "elsewhere"}),
+            json!({"name": "public"}),
+        ] {
+            for status in ["True", "False"] {
+                let parents = json!([parent(other.clone(), "Accepted", status, json!(2))]);
+                assert_eq!(reason_of(parents), "GatewayPending", "{status} by {other}");
+            }
         }
     }
 }
