@@ -20,6 +20,8 @@ use crate::cluster;
 use crate::status::{self, Report};
 use crate::tenant;
 
+pub(super) const KIND: &str = "moduleclass";
+
 pub(super) async fn reconcile(
     object: Arc<DeserializeGuard<ModuleClass>>,
     ctx: Arc<Context>,
@@ -33,7 +35,7 @@ pub(super) async fn reconcile(
         }
     };
     let status_written = write_status(&object, &report, &ctx).await;
-    Ok(retry::finish_run(&ctx, "moduleclass", &object.name_any(), &report, status_written, start.elapsed()))
+    Ok(retry::finish_run(&ctx, KIND, &object.name_any(), &report, status_written, start.elapsed()))
 }
 
 async fn write_status(

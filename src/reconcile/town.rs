@@ -21,7 +21,7 @@ use crate::desired;
 use crate::status::{self, Outcome, Report, Step};
 use crate::tenant::{self, Ars, NamespaceClaim, Rejection, Town, TownName};
 
-const KIND: &str = "municipality";
+pub(super) const KIND: &str = "municipality";
 
 pub(super) async fn reconcile(
     object: Arc<DeserializeGuard<Municipality>>,
@@ -89,7 +89,7 @@ async fn run_pipeline(raw: &Municipality, ctx: &Context, steps: &mut Vec<Step>) 
     steps.push(Step::ready(ACCESS_READY, "Bound", "administrators and operator have their rights"));
 
     cluster::apply(client, waves.isolation, &children, &mut applied).await.map_err(failed(ISOLATED))?;
-    cluster::prune(client, &children, &applied).await.map_err(failed(ISOLATED))?;
+    ctx.prune(&children, &applied, ISOLATED).await?;
     steps.push(Step::ready(ISOLATED, "Enforced", "network policies, limits and quota are in force"));
     Ok(())
 }
@@ -105,6 +105,9 @@ pub(super) fn resolve_town(raw: &Municipality, ctx: &Context) -> Result<Town, Re
 async fn clean_up(raw: &Municipality, ctx: &Context) -> Option<Report> {
     if !raw.finalizers().iter().any(|name| name == FINALIZER) {
         return None;
+    }
+    if let Err(stale) = ctx.check_fresh(READY) {
+        return Some(Report { steps: vec![stale] });
     }
     match remove_namespace(raw, ctx).await {
         Ok(true) => {
