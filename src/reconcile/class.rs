@@ -44,7 +44,13 @@ async fn write_status(
     ctx: &Context,
 ) -> Result<(), cluster::Error> {
     let name = object.name_any();
-    let before = object.0.as_ref().ok().and_then(|raw| raw.status.clone()).unwrap_or_default();
+    let before = match &object.0 {
+        Ok(raw) => raw.status.clone().unwrap_or_default(),
+        Err(_) => ModuleClassStatus {
+            conditions: cluster::read_conditions(&ctx.client, object).await?,
+            ..ModuleClassStatus::default()
+        },
+    };
     let generation = object.meta().generation;
     let modules = list_readable(&ctx.modules);
     let users =
@@ -61,7 +67,8 @@ async fn write_status(
         ),
         users: i32::try_from(users.count()).unwrap_or(i32::MAX),
     };
-    if after == before {
+    // Of an unreadable object, only the conditions are known. It is written to only if they change.
+    if after == before || object.0.is_err() && after.conditions == before.conditions {
         return Ok(());
     }
     cluster::write_status(&Api::<ModuleClass>::all(ctx.client.clone()), &name, &after).await?;

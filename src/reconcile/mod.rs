@@ -9,6 +9,8 @@ mod context;
 mod leader;
 mod module;
 mod retry;
+#[cfg(test)]
+mod tests;
 mod town;
 mod triggers;
 

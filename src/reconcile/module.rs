@@ -126,7 +126,7 @@ async fn run_pipeline(
             .await
             .map_err(failed(DEPLOYED))?,
     };
-    steps.extend(status::evaluate_module(&applied, &pods));
+    steps.extend(status::evaluate_module(&applied, &pods, module.class.shows_container_logs));
     *provisioned = Some(module);
     Ok(())
 }
@@ -279,7 +279,13 @@ async fn write_status(
     provisioned: Option<&Module>,
     ctx: &Context,
 ) -> Result<(), cluster::Error> {
-    let before = object.0.as_ref().ok().and_then(|raw| raw.status.clone()).unwrap_or_default();
+    let before = match &object.0 {
+        Ok(raw) => raw.status.clone().unwrap_or_default(),
+        Err(_) => ServiceModuleStatus {
+            conditions: cluster::read_conditions(&ctx.client, object).await?,
+            ..ServiceModuleStatus::default()
+        },
+    };
     let generation = object.meta().generation;
     let url = provisioned
         .map(|module| module.public_url.as_str().trim_end_matches('/').to_owned())
@@ -299,7 +305,8 @@ async fn write_status(
         image: provisioned.map(|module| module.class.image.to_string()).or(before.image.clone()),
         url,
     };
-    if after == before {
+    // Of an unreadable object, only the conditions are known. It is written to only if they change.
+    if after == before || object.0.is_err() && after.conditions == before.conditions {
         return Ok(());
     }
     let api = Api::<ServiceModule>::namespaced(ctx.client.clone(), &object.namespace().unwrap_or_default());

@@ -159,7 +159,13 @@ async fn write_status(
     ctx: &Context,
 ) -> Result<(), cluster::Error> {
     let raw = object.0.as_ref().ok();
-    let before = raw.and_then(|raw| raw.status.clone()).unwrap_or_default();
+    let before = match &object.0 {
+        Ok(raw) => raw.status.clone().unwrap_or_default(),
+        Err(_) => MunicipalityStatus {
+            conditions: cluster::read_conditions(&ctx.client, object).await?,
+            ..MunicipalityStatus::default()
+        },
+    };
     let generation = object.meta().generation;
     let namespace = format!("{}{}", TownName::NAMESPACE_PREFIX, object.name_any());
     let modules = count_modules(&namespace, ctx);
@@ -179,7 +185,8 @@ async fn write_status(
         ags: raw.and_then(|raw| Ars::parse(&raw.spec.ars).ok()).map(|ars| ars.ags()),
         modules: Some(modules),
     };
-    if after == before {
+    // Of an unreadable object, only the conditions are known. It is written to only if they change.
+    if after == before || object.0.is_err() && after.conditions == before.conditions {
         return Ok(());
     }
     let api = Api::<Municipality>::all(ctx.client.clone());

@@ -14,13 +14,14 @@ use crate::cluster::Applied;
 use crate::desired::Kind;
 
 /// Evaluates the conditions `Deployed` and `Routed`. `pods` are the module's pods; they explain why the
-/// Deployment is not available.
-pub fn evaluate(applied: &Applied, pods: &[Pod]) -> Vec<Step> {
+/// Deployment is not available. `shows_logs` tells whether the explanation may contain log lines: they can
+/// contain secrets, and more people read a status than a log.
+pub fn evaluate(applied: &Applied, pods: &[Pod], shows_logs: bool) -> Vec<Step> {
     let deployed = match applied.first_of_kind::<Deployment>(Kind::Deployment) {
         Some(deployment) if is_available(&deployment) => {
             Step::ready(DEPLOYED, "Available", "all pods run what the spec says")
         }
-        Some(deployment) => evaluate_unavailable(&deployment, pods),
+        Some(deployment) => evaluate_unavailable(&deployment, pods, shows_logs),
         None => step(DEPLOYED, Outcome::Waiting, "Pending", "the Deployment does not exist yet"),
     };
     vec![deployed, evaluate_route(applied.first_of_kind::<HTTPRoute>(Kind::HTTPRoute).as_ref())]
@@ -43,7 +44,7 @@ fn step(condition: &'static str, outcome: Outcome, reason: &'static str, message
 
 /// Explains why a Deployment is not available: the cluster refuses its pods, a pod fails, or it is
 /// rolling out.
-fn evaluate_unavailable(deployment: &Deployment, pods: &[Pod]) -> Step {
+fn evaluate_unavailable(deployment: &Deployment, pods: &[Pod], shows_logs: bool) -> Step {
     let status = deployment.status.clone().unwrap_or_default();
     let refusal =
         status.conditions.iter().flatten().find(|c| c.type_ == "ReplicaFailure" && c.status == "True");
@@ -66,7 +67,7 @@ fn evaluate_unavailable(deployment: &Deployment, pods: &[Pod]) -> Step {
             )
         };
     }
-    if let Some(step) = pods.iter().find_map(evaluate_pod) {
+    if let Some(step) = pods.iter().find_map(|pod| evaluate_pod(pod, shows_logs)) {
         return step;
     }
     let (available, desired) = (
@@ -82,7 +83,7 @@ fn evaluate_unavailable(deployment: &Deployment, pods: &[Pod]) -> Step {
 }
 
 /// Explains why a pod does not run; `None` if nothing is wrong with it.
-fn evaluate_pod(pod: &Pod) -> Option<Step> {
+fn evaluate_pod(pod: &Pod, shows_logs: bool) -> Option<Step> {
     let status = pod.status.as_ref()?;
     let init_containers =
         status.init_container_statuses.iter().flatten().map(|container| (container, "MigrationFailing"));
@@ -90,7 +91,7 @@ fn evaluate_pod(pod: &Pod) -> Option<Step> {
         status.container_statuses.iter().flatten().map(|container| (container, "ContainerFailing"));
     let failing = init_containers
         .chain(containers)
-        .find_map(|(container, reason)| evaluate_container(container, reason));
+        .find_map(|(container, reason)| evaluate_container(pod, container, reason, shows_logs));
     let unschedulable = || {
         let condition =
             status.conditions.iter().flatten().find(|c| c.type_ == "PodScheduled" && c.status == "False")?;
@@ -106,7 +107,12 @@ fn evaluate_pod(pod: &Pod) -> Option<Step> {
 }
 
 /// Explains why a container does not run; `reason` is that of the condition if the container itself fails.
-fn evaluate_container(container: &ContainerStatus, reason: &'static str) -> Option<Step> {
+fn evaluate_container(
+    pod: &Pod,
+    container: &ContainerStatus,
+    reason: &'static str,
+    shows_logs: bool,
+) -> Option<Step> {
     let state = container.state.clone().unwrap_or_default();
     let waiting = state.waiting.unwrap_or_default();
     let (waiting_reason, waiting_message) =
@@ -130,12 +136,18 @@ fn evaluate_container(container: &ContainerStatus, reason: &'static str) -> Opti
         .into_iter()
         .flatten()
         .find(|terminated| terminated.exit_code != 0)?;
-    let message = format!(
-        "container {} failed with exit code {}; its last output: {}; ask state IT",
-        container.name,
-        failure.exit_code,
-        failure.message.unwrap_or_default().trim()
-    );
+    let output = if shows_logs {
+        format!("its last output: {}; ask state IT", failure.message.unwrap_or_default().trim())
+    } else {
+        format!(
+            "ask state IT, who see its output by: kubectl -n {} logs {} -c {} --previous",
+            pod.metadata.namespace.as_deref().unwrap_or_default(),
+            pod.metadata.name.as_deref().unwrap_or_default(),
+            container.name
+        )
+    };
+    let message =
+        format!("container {} failed with exit code {}; {output}", container.name, failure.exit_code);
     Some(step(DEPLOYED, Outcome::Waiting, reason, message))
 }
 
@@ -197,9 +209,10 @@ mod tests {
     use super::*;
 
     /// Reason and message for a pod with this status.
-    fn evaluate_status(pod_status: Value) -> Option<(&'static str, String)> {
-        let pod: Pod = serde_json::from_value(json!({"status": pod_status})).unwrap();
-        evaluate_pod(&pod).map(|step| (step.reason, step.message))
+    fn evaluate_status(pod_status: Value, shows_logs: bool) -> Option<(&'static str, String)> {
+        let metadata = json!({"namespace": "mun-ahaus", "name": "e-payment-1"});
+        let pod: Pod = serde_json::from_value(json!({"metadata": metadata, "status": pod_status})).unwrap();
+        evaluate_pod(&pod, shows_logs).map(|step| (step.reason, step.message))
     }
 
     fn container(state: Value, last_state: Value) -> Value {
@@ -219,7 +232,8 @@ mod tests {
             (json!({"running": {}}), terminated.clone()),
         ] {
             let (reason, message) =
-                evaluate_status(json!({"initContainerStatuses": container(state, last_state)})).unwrap();
+                evaluate_status(json!({"initContainerStatuses": container(state, last_state)}), true)
+                    .unwrap();
             assert_eq!(reason, "MigrationFailing");
             assert!(
                 message.contains("migrate failed with exit code 2; its last output: no such table;"),
@@ -229,10 +243,21 @@ mod tests {
     }
 
     #[test]
+    fn log_lines_of_a_failing_container_are_not_repeated_unless_the_class_allows_it() {
+        let failed = json!({"terminated": {"exitCode": 2, "message": "postgres://ahaus:secret@db"}});
+        let status = json!({"containerStatuses": container(failed, json!({}))});
+        let (reason, message) = evaluate_status(status, false).unwrap();
+        assert_eq!(reason, "ContainerFailing");
+        assert!(!message.contains("secret"), "{message}");
+        let command = "kubectl -n mun-ahaus logs e-payment-1 -c migrate --previous";
+        assert!(message.contains("exit code 2") && message.contains(command), "{message}");
+    }
+
+    #[test]
     fn an_image_that_cannot_be_pulled_is_not_reported_as_a_failing_container() {
         let state = json!({"waiting": {"reason": "ImagePullBackOff", "message": "not found"}});
         let (reason, message) =
-            evaluate_status(json!({"containerStatuses": container(state, json!({}))})).unwrap();
+            evaluate_status(json!({"containerStatuses": container(state, json!({}))}), true).unwrap();
         assert!(reason == "ImageNotAvailable" && message.contains("not found"), "{message}");
     }
 
@@ -240,7 +265,8 @@ mod tests {
     fn a_container_that_starts_or_has_completed_is_not_reported() {
         let completed = json!({"terminated": {"exitCode": 0}});
         for state in [completed, json!({"running": {}}), json!({"waiting": {"reason": "PodInitializing"}})] {
-            assert_eq!(evaluate_status(json!({"initContainerStatuses": container(state, json!({}))})), None);
+            let status = json!({"initContainerStatuses": container(state, json!({}))});
+            assert_eq!(evaluate_status(status, true), None);
         }
     }
 
