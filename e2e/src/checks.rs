@@ -19,7 +19,7 @@ use crate::{
 
 const LIMIT: Duration = Duration::from_secs(60 * 60);
 
-/// Format, lints, licences, dependencies and the chart.
+/// Format, lints, licences, dependencies, the chart and its alerts.
 ///
 /// # Errors
 /// One of them finds something; the message is what it printed.
@@ -36,6 +36,9 @@ pub async fn lint(progress: &mut Progress, tools: &Tools) -> Result<()> {
     run(progress, "licence of every file", python.program("reuse").args(["lint", "--lines"])).await?;
     let mut helm = Command::new(tools.path("helm")?);
     run(progress, "chart", helm.args(["lint", "--strict", "--namespace", NAMESPACE]).arg(chart())).await?;
+    let mut promtool = Command::new(prerequisites::promtool(progress).await?);
+    let alerts = chart().join("tests/alerts_test.yaml");
+    run(progress, "alerts", promtool.args(["test", "rules"]).arg(alerts)).await?;
     progress.step("checking install.yaml", install_yaml_is_fresh(tools)).await
 }
 

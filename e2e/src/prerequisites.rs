@@ -4,13 +4,17 @@
 //! Programs that must be installed on the machine, because neither Cargo nor the pinned Go modules provide
 //! them.
 
-use std::{path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::geteuid;
 use tokio::process::Command;
 
-use crate::{command, progress::Progress};
+use crate::{command, paths, progress::Progress};
 
 const INSTALL_LIMIT: Duration = Duration::from_secs(15 * 60);
 
@@ -99,6 +103,30 @@ pub async fn ensure_python(progress: &mut Progress) -> Result<()> {
         Ok(_) => Ok(()),
         Err(_) => apt_install(progress, &["python3-venv"]).await,
     }
+}
+
+/// Prometheus' `promtool`, which tests the chart's alerts. Debian's package is only unpacked: its installation
+/// would start a server.
+///
+/// # Errors
+/// The package cannot be downloaded; the message is what apt printed.
+pub async fn promtool(progress: &mut Progress) -> Result<PathBuf> {
+    let folder = paths::cache()?.join("bin/promtool");
+    let program = folder.join("usr/bin/promtool");
+    if program.exists() {
+        return Ok(program);
+    }
+    let work = async {
+        fs::create_dir_all(&folder)?;
+        let script = "rm -f prometheus_*.deb; \
+            apt-get download prometheus || { apt-get update && apt-get download prometheus; } && \
+            dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool && rm prometheus_*.deb";
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script]).current_dir(&folder);
+        command::output(&mut shell, INSTALL_LIMIT).await.map(drop)
+    };
+    progress.step("downloading promtool", work).await?;
+    Ok(program)
 }
 
 fn minor_version(version: &str) -> Option<u32> {

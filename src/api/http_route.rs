@@ -41,6 +41,13 @@ pub struct ParentRef {
     pub namespace: Option<String>,
 }
 
+impl ParentRef {
+    /// Returns namespace and name of the Gateway, given the namespace of the route.
+    pub fn gateway<'a>(&'a self, route_namespace: Option<&'a str>) -> (Option<&'a str>, &'a str) {
+        (self.namespace.as_deref().or(route_namespace), &self.name)
+    }
+}
+
 /// A rule without matches, which applies to every path.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]

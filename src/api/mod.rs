@@ -29,8 +29,8 @@ pub use http_route::{
     BackendRef, HTTPRoute, HTTPRouteSpec, HTTPRouteStatus, ParentRef, ParentStatus, RouteRule,
 };
 pub use module_class::{
-    ContractType, Limits, ModuleClass, ModuleClassSpec, ModuleClassStatus, Offering, Plan, Requests,
-    Resources,
+    ContractType, Diagnostics, Limits, ModuleClass, ModuleClassSpec, ModuleClassStatus, Offering, Plan,
+    Requests, Resources,
 };
 pub use municipality::{
     Administrator, AdministratorKind, Contact, DeletionPolicy, Legal, ModuleCount, Municipality,

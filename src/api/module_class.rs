@@ -63,6 +63,10 @@ pub struct ModuleClassSpec {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub plans: Vec<Plan>,
 
+    /// What the status of its modules says about their failures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagnostics: Option<Diagnostics>,
+
     /// Municipalities that may use the class; all of them if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offered_to: Option<Offering>,
@@ -126,6 +130,17 @@ pub struct Limits {
     #[schemars(length(max = 16))]
     #[x_kube(validation = Rule::new("self.matches('^[1-9][0-9]{0,6}(Ki|Mi|Gi|Ti)$')").message("must be an amount with the unit Ki, Mi, Gi or Ti, such as 128Mi"))]
     pub memory: String,
+}
+
+/// What the status of the modules of a class says about their failures.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Diagnostics {
+    /// Whether the last log lines of a failed container are copied into the status and events of its
+    /// ServiceModule, where the municipality's administrators and auditors read them. Allow it only for an
+    /// image that never logs passwords, connection URLs or personal data.
+    #[serde(default)]
+    pub container_logs: bool,
 }
 
 /// The municipalities that may use a class.

@@ -16,9 +16,9 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{ModuleClass, Municipality, ServiceModule};
-use crate::cluster::database::Server;
+use crate::cluster::{self, database::Server};
 use crate::reconcile::{self, Elector};
-use crate::serve::{self, Health, LogFormat};
+use crate::serve::{self, Freshness, Health, LogFormat};
 use crate::settings::Settings;
 
 /// How long the operator waits for each CustomResourceDefinition. After that it ends with an error that names
@@ -56,11 +56,15 @@ pub async fn execute(args: Args) -> anyhow::Result<()> {
     serve::init_logs(args.log_format);
     let settings = Settings::read(&args.settings)?;
     let stop = stop_on_signal()?;
-    let health = Arc::new(Health::default());
+    let freshness = Arc::new(Freshness::new(reconcile::watched_kinds()));
+    let health = Arc::new(Health { freshness: freshness.clone(), ..Health::default() });
     let probes = tokio::spawn(serve::serve_probes(args.listen, health.clone(), stop.clone()));
 
     let config = Config::infer().await.context("no cluster is configured")?;
     let client = Client::try_from(config.clone())?;
+    let watch_client = cluster::watch_client(config.clone(), move |plural| {
+        freshness.record_event(plural, std::time::Instant::now());
+    })?;
     wait_for_crds(&client).await?;
     health.ready.store(true, Ordering::Relaxed);
 
@@ -69,11 +73,11 @@ pub async fn execute(args: Args) -> anyhow::Result<()> {
         name: "rathaus".to_owned(),
         identity: args.pod_name,
     };
-    let (metrics, server) = (health.metrics.clone(), Server::new(&args.database_dir));
+    let server = Server::new(&args.database_dir);
     let lead = elector.run(&stop, |term| async move {
-        metrics.set_leader(true);
-        reconcile::run(client, settings, server, metrics.clone(), term).await;
-        metrics.set_leader(false);
+        health.metrics.set_leader(true);
+        reconcile::run(client, watch_client, settings, server, health.clone(), term).await;
+        health.metrics.set_leader(false);
     });
     tokio::select! {
         result = lead => result?,

@@ -9,8 +9,8 @@ use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::{Api, Client, ResourceExt};
 
-use crate::api::conditions::READY;
 use crate::api::{Municipality, ServiceModule};
+use crate::status;
 use crate::tenant::TownName;
 
 /// Prints a table of all municipalities and their modules.
@@ -43,7 +43,8 @@ fn build_table(
         let name = town.name_any();
         let (ars, status) = match &town.0 {
             Ok(raw) => {
-                (raw.spec.ars.as_str(), find_ready(raw.status.as_ref().map(|status| &status.conditions)))
+                let conditions = raw.status.as_ref().map(|status| status.conditions.as_slice());
+                (raw.spec.ars.as_str(), find_ready(conditions.unwrap_or_default(), raw.metadata.generation))
             }
             Err(unreadable) => ("", Ready::unreadable(&unreadable.error)),
         };
@@ -59,7 +60,7 @@ fn build_table(
 fn module_row(town: &str, module: &DeserializeGuard<ServiceModule>) -> [String; 7] {
     let status = module.0.as_ref().ok().and_then(|raw| raw.status.clone()).unwrap_or_default();
     let ready = match &module.0 {
-        Ok(_) => find_ready(Some(&status.conditions)),
+        Ok(raw) => find_ready(&status.conditions, raw.metadata.generation),
         Err(unreadable) => Ready::unreadable(&unreadable.error),
     };
     let url_or_message = if ready.status == "True" { status.url.unwrap_or_default() } else { ready.message };
@@ -84,14 +85,28 @@ impl Ready {
     }
 }
 
-fn find_ready(conditions: Option<&Vec<Condition>>) -> Ready {
-    let condition = conditions.into_iter().flatten().find(|condition| condition.type_ == READY);
-    match condition {
-        Some(c) => Ready { status: c.status.clone(), reason: c.reason.clone(), message: c.message.clone() },
-        None => Ready {
-            status: "Unknown".to_owned(),
-            reason: "NotSeen".to_owned(),
-            message: "the operator has not processed it yet; check that it runs in rathaus-system".to_owned(),
-        },
+fn find_ready(conditions: &[Condition], generation: Option<i64>) -> Ready {
+    let ready = status::current_ready(conditions, generation);
+    Ready { status: ready.status, reason: ready.reason, message: ready.message }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_the_current_generation_has_not_been_reconciled_for_is_unknown() {
+        for (observed, expected) in [(2, "True"), (1, "Unknown")] {
+            let mut module = serde_json::to_value(crate::fixtures::module("e-payment", &[])).unwrap();
+            module["metadata"]["generation"] = 2.into();
+            module["status"] = json!({"observedGeneration": observed, "url": "https://e-payment.example", "conditions": [{
+                "type": "Ready", "status": "True", "reason": "Ready", "message": "", "observedGeneration": observed,
+                "lastTransitionTime": "2026-01-01T00:00:00Z"}]});
+            let row = module_row("ahaus", &serde_json::from_value(module).unwrap());
+            assert_eq!(row[4], expected);
+            assert_eq!(row[6] == "https://e-payment.example", expected == "True", "{row:?}");
+        }
     }
 }

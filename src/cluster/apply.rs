@@ -63,13 +63,24 @@ pub async fn apply(
 
 /// Deletes the children that are not among the applied objects.
 pub async fn prune(client: &Client, children: &Children, applied: &Applied) -> Result<(), Error> {
-    let obsolete = children.iter().filter(|(key, child)| {
-        !applied.objects.contains_key(key) && child.meta().deletion_timestamp.is_none()
-    });
-    for ((kind, _), child) in obsolete {
+    for ((kind, _), child) in obsolete(children, applied) {
         delete(client, *kind, child).await?;
     }
     Ok(())
+}
+
+/// Whether [`prune`] would delete something.
+pub fn has_obsolete(children: &Children, applied: &Applied) -> bool {
+    obsolete(children, applied).next().is_some()
+}
+
+fn obsolete<'a>(
+    children: &'a Children,
+    applied: &'a Applied,
+) -> impl Iterator<Item = (&'a (Kind, String), &'a DynamicObject)> {
+    children.iter().filter(|(key, child)| {
+        !applied.objects.contains_key(key) && child.meta().deletion_timestamp.is_none()
+    })
 }
 
 /// Applies one object unless the live one matches it; returns the live object, and whether it was

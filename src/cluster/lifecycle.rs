@@ -6,11 +6,12 @@
 use std::fmt::Debug;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Patch, PatchParams};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Error;
 use crate::tenant::FIELD_MANAGER;
@@ -65,6 +66,27 @@ where
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
         Err(error) => Err(Error::from_kube(format!("write the status of {name}"))(error)),
     }
+}
+
+/// Reads the conditions of a custom resource that does not have the form of `K`. A list of one object, since
+/// the operator lists and watches these kinds anyway, and needs no right to get them.
+pub async fn read_conditions<K>(client: &Client, object: &K) -> Result<Vec<Condition>, Error>
+where
+    K: Resource<DynamicType = ()>,
+{
+    let (resource, name) = (ApiResource::erase::<K>(&()), object.name_any());
+    let api: Api<DynamicObject> = match object.namespace() {
+        Some(namespace) => Api::namespaced_with(client.clone(), &namespace, &resource),
+        None => Api::all_with(client.clone(), &resource),
+    };
+    let by_name = ListParams::default().fields(&format!("metadata.name={name}"));
+    let found = api.list(&by_name).await.map_err(Error::from_kube(format!("read the status of {name}")))?;
+    Ok(found.items.iter().flat_map(|object| readable_conditions(&object.data)).collect())
+}
+
+fn readable_conditions(object: &Value) -> Vec<Condition> {
+    let conditions = object.pointer("/status/conditions").and_then(Value::as_array).into_iter().flatten();
+    conditions.filter_map(|condition| serde_json::from_value(condition.clone()).ok()).collect()
 }
 
 /// Whether the CustomResourceDefinition `name` is being deleted or is gone. The API server then deletes

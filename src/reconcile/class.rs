@@ -20,6 +20,8 @@ use crate::cluster;
 use crate::status::{self, Report};
 use crate::tenant;
 
+pub(super) const KIND: &str = "moduleclass";
+
 pub(super) async fn reconcile(
     object: Arc<DeserializeGuard<ModuleClass>>,
     ctx: Arc<Context>,
@@ -33,7 +35,7 @@ pub(super) async fn reconcile(
         }
     };
     let status_written = write_status(&object, &report, &ctx).await;
-    Ok(retry::finish_run(&ctx, "moduleclass", &object.name_any(), &report, status_written, start.elapsed()))
+    Ok(retry::finish_run(&ctx, KIND, &object.name_any(), &report, status_written, start.elapsed()))
 }
 
 async fn write_status(
@@ -42,7 +44,13 @@ async fn write_status(
     ctx: &Context,
 ) -> Result<(), cluster::Error> {
     let name = object.name_any();
-    let before = object.0.as_ref().ok().and_then(|raw| raw.status.clone()).unwrap_or_default();
+    let before = match &object.0 {
+        Ok(raw) => raw.status.clone().unwrap_or_default(),
+        Err(_) => ModuleClassStatus {
+            conditions: cluster::read_conditions(&ctx.client, object).await?,
+            ..ModuleClassStatus::default()
+        },
+    };
     let generation = object.meta().generation;
     let modules = list_readable(&ctx.modules);
     let users =
@@ -59,7 +67,8 @@ async fn write_status(
         ),
         users: i32::try_from(users.count()).unwrap_or(i32::MAX),
     };
-    if after == before {
+    // Of an unreadable object, only the conditions are known. It is written to only if they change.
+    if after == before || object.0.is_err() && after.conditions == before.conditions {
         return Ok(());
     }
     cluster::write_status(&Api::<ModuleClass>::all(ctx.client.clone()), &name, &after).await?;

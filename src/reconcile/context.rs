@@ -16,9 +16,9 @@ use kube::runtime::reflector::Store;
 
 use crate::api::conditions::READY;
 use crate::api::{ModuleClass, Municipality, ServiceModule};
-use crate::cluster::{self, database::Server};
+use crate::cluster::{self, Applied, Children, database::Server};
 use crate::desired::module::TokenAuthority;
-use crate::serve::Metrics;
+use crate::serve::{Freshness, Health, Metrics};
 use crate::settings::Settings;
 use crate::status::{Outcome, Report, Step, condition_events};
 use crate::tenant::FIELD_MANAGER;
@@ -37,6 +37,8 @@ pub struct Context {
     pub server: Server,
     /// The operator's metrics.
     pub metrics: Arc<Metrics>,
+    /// What has been seen of the watched kinds.
+    pub freshness: Arc<Freshness>,
     /// Cache of all Municipalities, kept up to date by a watch.
     pub towns: Store<DeserializeGuard<Municipality>>,
     /// Cache of all ModuleClasses.
@@ -55,7 +57,7 @@ impl Context {
         client: Client,
         settings: Settings,
         server: Server,
-        metrics: Arc<Metrics>,
+        health: Arc<Health>,
         towns: Store<DeserializeGuard<Municipality>>,
         classes: Store<DeserializeGuard<ModuleClass>>,
         modules: Store<DeserializeGuard<ServiceModule>>,
@@ -67,7 +69,8 @@ impl Context {
             client,
             settings,
             server,
-            metrics,
+            metrics: health.metrics.clone(),
+            freshness: health.freshness.clone(),
             towns,
             classes,
             modules,
@@ -83,6 +86,33 @@ impl Context {
         let _ = self.towns.wait_until_ready().await;
         let _ = self.classes.wait_until_ready().await;
         let _ = self.modules.wait_until_ready().await;
+    }
+
+    /// Checks that the operator sees the cluster's current state. Who does not must not delete anything: what
+    /// looks obsolete may be needed by an object that has been created or changed since.
+    pub(super) fn check_fresh(&self, condition: &'static str) -> Result<(), Step> {
+        let complaints = self.freshness.complaints(Instant::now());
+        if complaints.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "nothing is deleted while the operator does not see the cluster's current state ({}); it continues by itself",
+            complaints.join("; ")
+        );
+        Err(Step { condition, outcome: Outcome::Waiting, reason: "CacheStale", message })
+    }
+
+    /// Deletes the children that are not among the applied objects, unless a cache is stale.
+    pub(super) async fn prune(
+        &self,
+        children: &Children,
+        applied: &Applied,
+        condition: &'static str,
+    ) -> Result<(), Step> {
+        if cluster::has_obsolete(children, applied) {
+            self.check_fresh(condition)?;
+        }
+        cluster::prune(&self.client, children, applied).await.map_err(|error| Step::failed(condition, &error))
     }
 
     /// Issuer and keys of the ServiceAccount tokens, read from the API server once per resync period.

@@ -51,17 +51,20 @@ impl Elector {
         Fut: Future<Output = ()>,
     {
         let mut observed = None;
-        while !self.acquire_or_renew_within(RENEW_DEADLINE, &mut observed).await {
+        let acquired = loop {
+            if let Some(sent) = self.acquire_or_renew_within(RENEW_DEADLINE, &mut observed).await {
+                break sent;
+            }
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = sleep(RETRY_PERIOD) => {}
             }
-        }
+        };
         tracing::info!(identity = self.identity, "leading");
         let term = stop.child_token();
         let ended = tokio::select! {
             () = lead(term.clone()) => Ok(()),
-            () = self.renew_until_lost(&mut observed) => Err(anyhow::anyhow!("leadership lost: the lease could not be renewed for {} s", RENEW_DEADLINE.as_secs())),
+            () = self.renew_until_lost(acquired, &mut observed) => Err(anyhow::anyhow!("leadership lost: the lease could not be renewed for {} s", RENEW_DEADLINE.as_secs())),
         };
         term.cancel();
         if ended.is_ok() {
@@ -70,29 +73,36 @@ impl Elector {
         ended
     }
 
-    /// Renews the lease again and again; returns when it could not be renewed for [`RENEW_DEADLINE`].
-    async fn renew_until_lost(&self, observed: &mut ObservedLease) {
-        let mut renewed = Instant::now();
-        while renewed.elapsed() < RENEW_DEADLINE {
-            sleep(RETRY_PERIOD).await;
-            let left = RENEW_DEADLINE.saturating_sub(renewed.elapsed());
-            if self.acquire_or_renew_within(left, observed).await {
-                renewed = Instant::now();
+    /// Renews the lease again and again; returns when it could not be renewed for [`RENEW_DEADLINE`]. The time
+    /// counts from when the last successful request was sent: an answer can be late, and other candidates
+    /// count from when the API server wrote the lease. `renewed` is when the lease was acquired.
+    async fn renew_until_lost(&self, mut renewed: Instant, observed: &mut ObservedLease) {
+        let left = |renewed: Instant| RENEW_DEADLINE.saturating_sub(renewed.elapsed());
+        while !left(renewed).is_zero() {
+            sleep(RETRY_PERIOD.min(left(renewed))).await;
+            if let Some(sent) = self.acquire_or_renew_within(left(renewed), observed).await {
+                renewed = sent;
             }
         }
     }
 
-    /// Makes one attempt; returns whether this candidate holds the lease. Errors are only logged.
-    async fn acquire_or_renew_within(&self, limit: Duration, observed: &mut ObservedLease) -> bool {
+    /// Makes one attempt; returns when it was sent if this candidate holds the lease now. Errors are only
+    /// logged.
+    async fn acquire_or_renew_within(
+        &self,
+        limit: Duration,
+        observed: &mut ObservedLease,
+    ) -> Option<Instant> {
+        let sent = Instant::now();
         match timeout(limit, self.acquire_or_renew(observed)).await {
-            Ok(Ok(acquired)) => acquired,
+            Ok(Ok(acquired)) => acquired.then_some(sent),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "cannot acquire or renew the lease");
-                false
+                None
             }
             Err(_) => {
                 tracing::warn!("cannot acquire or renew the lease: the API server did not answer in time");
-                false
+                None
             }
         }
     }
@@ -166,5 +176,50 @@ fn none_if_conflict(written: kube::Result<Lease>) -> kube::Result<Option<Lease>>
         Ok(lease) => Ok(Some(lease)),
         Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{Request, Response};
+    use kube::Client;
+    use kube::client::Body;
+
+    use super::*;
+
+    /// A candidate whose API server grants each request after this delay.
+    fn elector(delay: Duration) -> Elector {
+        let server = tower::service_fn(move |_: Request<Body>| async move {
+            sleep(delay).await;
+            let lease = serde_json::json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+                "metadata": {"name": "rathaus", "resourceVersion": "1"},
+                "spec": {"holderIdentity": "this", "leaseDurationSeconds": 15}});
+            Ok::<_, std::convert::Infallible>(Response::new(Body::from(lease.to_string().into_bytes())))
+        });
+        Elector {
+            leases: Api::namespaced(Client::new(server, "default"), "rathaus-system"),
+            name: "rathaus".to_owned(),
+            identity: "this".to_owned(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_renewal_counts_from_when_it_was_sent_and_not_from_its_answer() {
+        let delay = Duration::from_millis(200);
+        let start = Instant::now();
+        let sent = elector(delay).acquire_or_renew_within(RENEW_DEADLINE, &mut None).await.unwrap();
+        // The lease is read and written, each with the delay.
+        assert!(start.elapsed() >= 2 * delay);
+        assert!(sent - start < delay, "counted from {:?} after the start", sent - start);
+    }
+
+    #[tokio::test]
+    async fn a_leader_steps_down_ten_seconds_after_its_last_renewal_was_sent() {
+        let (start, left) = (Instant::now(), Duration::from_millis(300));
+        let silent = elector(Duration::from_secs(3600));
+        // The pause between two attempts is longer than what is left, and must not delay the end.
+        silent.renew_until_lost(start + left - RENEW_DEADLINE, &mut None).await;
+        let passed = start.elapsed();
+        assert!(passed >= left && passed < RETRY_PERIOD, "{passed:?}");
     }
 }

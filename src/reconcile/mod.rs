@@ -3,20 +3,23 @@
 
 //! The controllers: watches, triggers, order of the steps, retry, concurrency and leader election.
 
+mod backlog;
 mod class;
 mod context;
 mod leader;
 mod module;
 mod retry;
+#[cfg(test)]
+mod tests;
 mod town;
 mod triggers;
 
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt};
-use kube::core::DeserializeGuard;
+use kube::core::{ApiResource, DeserializeGuard};
 use kube::runtime::controller::{self, Controller};
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, ObjectRef};
@@ -28,8 +31,9 @@ use tokio_util::sync::CancellationToken;
 pub use context::Context;
 pub use leader::Elector;
 
+use crate::api::{ModuleClass, Municipality, ServiceModule};
 use crate::cluster::database::Server;
-use crate::serve::Metrics;
+use crate::serve::{Freshness, Health};
 use crate::settings::Settings;
 use triggers::{Receivers, Triggers};
 
@@ -40,15 +44,28 @@ const CONCURRENCY: u16 = 8;
 /// Merges the burst of events that follows a write into one run.
 const DEBOUNCE: Duration = Duration::from_millis(200);
 
+/// The kinds that the leader watches.
+pub fn watched_kinds() -> impl Iterator<Item = ApiResource> {
+    let own = [
+        ApiResource::erase::<Municipality>(&()),
+        ApiResource::erase::<ModuleClass>(&()),
+        ApiResource::erase::<ServiceModule>(&()),
+    ];
+    own.into_iter().chain(triggers::watched_children())
+}
+
 /// Runs the controllers until `stop` is cancelled; runs that have begun are completed then.
+///
+/// `watch_client` is a client that records events and bookmarks in the freshness of `health`.
 ///
 /// Objects are wrapped in [`DeserializeGuard`], so that one that cannot be deserialized does not stop the
 /// watch of its kind.
 pub async fn run(
     client: Client,
+    watch_client: Client,
     settings: Settings,
     server: Server,
-    metrics: Arc<Metrics>,
+    health: Arc<Health>,
     stop: CancellationToken,
 ) {
     let (triggers, receivers) = Triggers::new();
@@ -56,25 +73,27 @@ pub async fn run(
     let ((town_store, town_writer), (class_store, class_writer), (module_store, module_writer)) =
         (reflector::store(), reflector::store(), reflector::store());
     let context = Arc::new(Context::new(
-        client.clone(),
+        client,
         settings,
         server,
-        metrics,
+        health.clone(),
         town_store.clone(),
         class_store.clone(),
         module_store.clone(),
     ));
     let triggers = Arc::new(triggers);
+    let watch = Watch { client: watch_client.clone(), freshness: health.freshness.clone() };
+    health.freshness.start(Instant::now());
 
     let (on_town, on_class, on_module) = (triggers.clone(), triggers.clone(), triggers.clone());
     let modules_of_town = module_store.clone();
-    let town_events = watch(&client, town_writer, move |town| on_town.town_changed(town, &modules_of_town));
+    let town_events = watch.objects(town_writer, move |town| on_town.town_changed(town, &modules_of_town));
     let modules_of_class = module_store.clone();
     let class_events =
-        watch(&client, class_writer, move |class| on_class.class_changed(class, &modules_of_class));
+        watch.objects(class_writer, move |class| on_class.class_changed(class, &modules_of_class));
     let siblings = module_store.clone();
     let module_events =
-        watch(&client, module_writer, move |module| on_module.module_changed(module, &siblings));
+        watch.objects(module_writer, move |module| on_module.module_changed(module, &siblings));
 
     let config = || controller::Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE);
     let town_controller = Controller::for_stream(town_events, town_store)
@@ -92,6 +111,7 @@ pub async fn run(
         .reconcile_on(modules)
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(module::reconcile, retry::error_policy, context.clone());
+    let metrics = backlog::measure(context);
 
     let controllers = async {
         tokio::join!(
@@ -100,37 +120,65 @@ pub async fn run(
             run_controller(module_controller)
         )
     };
-    let children = triggers::watch_children(client, triggers);
+    let children = triggers::watch_children(watch_client, triggers, health.freshness.clone());
     tokio::select! {
         _ = controllers => {}
         () = children => {}
+        () = metrics => {}
     }
 }
 
-/// Watches one of the custom resources and fills its cache. `managedFields` are dropped, since they would
-/// take half of the memory.
-///
-/// `on_change` is called for every event. The returned stream, which starts runs, has only those that
-/// change the spec or the finalizers, and thus not the operator's own writes of a status.
-fn watch<K>(
-    client: &Client,
-    writer: Writer<DeserializeGuard<K>>,
-    on_change: impl Fn(&DeserializeGuard<K>) + Send + Sync + 'static,
-) -> impl Stream<Item = Result<DeserializeGuard<K>, watcher::Error>> + Send + 'static
-where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
-{
-    watcher(Api::<DeserializeGuard<K>>::all(client.clone()), watcher::Config::default().any_semantic())
-        .default_backoff()
-        .modify(|object| object.managed_fields_mut().clear())
-        .reflect(writer)
-        .touched_objects()
-        .inspect(move |event| {
-            if let Ok(object) = event {
-                on_change(object);
-            }
-        })
-        .predicate_filter(predicates::generation.combine(predicates::finalizers), PredicateConfig::default())
+/// What each watch of a custom resource needs.
+struct Watch {
+    client: Client,
+    freshness: Arc<Freshness>,
+}
+
+impl Watch {
+    /// Watches one of the custom resources and fills its cache. `managedFields` are dropped, since they would
+    /// take half of the memory.
+    ///
+    /// `on_change` is called for every event. The returned stream, which starts runs, has only those that
+    /// change the spec or the finalizers, and thus not the operator's own writes of a status.
+    fn objects<K, F>(
+        &self,
+        writer: Writer<DeserializeGuard<K>>,
+        on_change: F,
+    ) -> impl Stream<Item = Result<DeserializeGuard<K>, watcher::Error>> + Send + use<K, F>
+    where
+        F: Fn(&DeserializeGuard<K>) + Send + Sync + 'static,
+        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    {
+        let objects = Api::<DeserializeGuard<K>>::all(self.client.clone());
+        let record_list = record_lists(K::plural(&()).into_owned(), self.freshness.clone());
+        watcher(objects, watcher::Config::default().any_semantic())
+            .default_backoff()
+            .modify(|object| object.managed_fields_mut().clear())
+            .reflect(writer)
+            .inspect(record_list)
+            .touched_objects()
+            .inspect(move |event| {
+                if let Ok(object) = event {
+                    on_change(object);
+                }
+            })
+            .predicate_filter(
+                predicates::generation.combine(predicates::finalizers),
+                PredicateConfig::default(),
+            )
+    }
+}
+
+/// Records each complete list of a kind, given by its plural.
+fn record_lists<K>(
+    plural: String,
+    freshness: Arc<Freshness>,
+) -> impl Fn(&watcher::Result<watcher::Event<K>>) {
+    move |event| match event {
+        Ok(watcher::Event::InitDone) => freshness.record_list(&plural, Instant::now()),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(kind = plural, %error, "watch failed"),
+    }
 }
 
 /// Runs a controller until its stream ends.

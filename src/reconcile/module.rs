@@ -26,7 +26,7 @@ use crate::desired::{self, Kind, module::Environment};
 use crate::status::{self, Outcome, Report, Step};
 use crate::tenant::{self, Module, ModuleContext, NamespaceClaim, Rejection, Town, TownName};
 
-const KIND: &str = "servicemodule";
+pub(super) const KIND: &str = "servicemodule";
 
 pub(super) async fn reconcile(
     object: Arc<DeserializeGuard<ServiceModule>>,
@@ -53,7 +53,7 @@ pub(super) async fn reconcile(
         Ok(_) if town.is_some_and(|town| town.spec.suspend) => Some(Report::suspended("the municipality")),
         Ok(raw) => ctx.with_timeout(async { Some(provision(raw, town, &ctx, &mut provisioned).await) }).await,
     };
-    let name = format!("{namespace}/{}", object.name_any());
+    let name = retry::object_name(object.as_ref());
     let Some(report) = report else { return Ok(retry::forget_object(&ctx, KIND, &name)) };
     let status_written = write_status(&object, &report, provisioned.as_ref(), &ctx).await;
     Ok(retry::finish_run(&ctx, KIND, &name, &report, status_written, start.elapsed()))
@@ -119,14 +119,14 @@ async fn run_pipeline(
     cluster::apply(&ctx.client, plan.into_objects(), &children, &mut applied)
         .await
         .map_err(failed(DEPLOYED))?;
-    cluster::prune(&ctx.client, &children, &applied).await.map_err(failed(DEPLOYED))?;
+    ctx.prune(&children, &applied, DEPLOYED).await?;
     let pods = match applied.first_of_kind::<Deployment>(Kind::Deployment) {
         Some(deployment) if status::is_available(&deployment) => Vec::new(),
         _ => cluster::list_pods(&ctx.client, &namespace, module.name.as_str())
             .await
             .map_err(failed(DEPLOYED))?,
     };
-    steps.extend(status::evaluate_module(&applied, &pods));
+    steps.extend(status::evaluate_module(&applied, &pods, module.class.shows_container_logs));
     *provisioned = Some(module);
     Ok(())
 }
@@ -206,6 +206,9 @@ async fn clean_up(raw: &ServiceModule, town: Option<&Municipality>, ctx: &Contex
     if !raw.finalizers().iter().any(|name| name == FINALIZER) {
         return None;
     }
+    if let Err(stale) = ctx.check_fresh(READY) {
+        return Some(Report { steps: vec![stale] });
+    }
     let api = Api::<ServiceModule>::namespaced(ctx.client.clone(), &raw.namespace().unwrap_or_default());
     let step = match delete_children_and_database(raw, town, ctx).await {
         Ok(true) => Step::failed(READY, &cluster::remove_finalizer(&api, raw).await.err()?),
@@ -276,7 +279,13 @@ async fn write_status(
     provisioned: Option<&Module>,
     ctx: &Context,
 ) -> Result<(), cluster::Error> {
-    let before = object.0.as_ref().ok().and_then(|raw| raw.status.clone()).unwrap_or_default();
+    let before = match &object.0 {
+        Ok(raw) => raw.status.clone().unwrap_or_default(),
+        Err(_) => ServiceModuleStatus {
+            conditions: cluster::read_conditions(&ctx.client, object).await?,
+            ..ServiceModuleStatus::default()
+        },
+    };
     let generation = object.meta().generation;
     let url = provisioned
         .map(|module| module.public_url.as_str().trim_end_matches('/').to_owned())
@@ -296,7 +305,8 @@ async fn write_status(
         image: provisioned.map(|module| module.class.image.to_string()).or(before.image.clone()),
         url,
     };
-    if after == before {
+    // Of an unreadable object, only the conditions are known. It is written to only if they change.
+    if after == before || object.0.is_err() && after.conditions == before.conditions {
         return Ok(());
     }
     let api = Api::<ServiceModule>::namespaced(ctx.client.clone(), &object.namespace().unwrap_or_default());

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::runtime::controller::Action;
+use kube::{Resource, ResourceExt};
 
 use super::Context;
 use crate::cluster;
@@ -66,7 +67,13 @@ pub(super) fn forget_object(context: &Context, controller: &'static str, object:
     Action::await_change()
 }
 
-fn failure_key(controller: &str, object: &str) -> String {
+/// The name of an object, after its namespace if it has one.
+pub(super) fn object_name(object: &impl Resource) -> String {
+    let name = object.name_any();
+    object.namespace().map_or(name.clone(), |namespace| format!("{namespace}/{name}"))
+}
+
+pub(super) fn failure_key(controller: &str, object: &str) -> String {
     format!("{controller} {object}")
 }
 

@@ -21,7 +21,7 @@ use crate::desired;
 use crate::status::{self, Outcome, Report, Step};
 use crate::tenant::{self, Ars, NamespaceClaim, Rejection, Town, TownName};
 
-const KIND: &str = "municipality";
+pub(super) const KIND: &str = "municipality";
 
 pub(super) async fn reconcile(
     object: Arc<DeserializeGuard<Municipality>>,
@@ -89,7 +89,7 @@ async fn run_pipeline(raw: &Municipality, ctx: &Context, steps: &mut Vec<Step>) 
     steps.push(Step::ready(ACCESS_READY, "Bound", "administrators and operator have their rights"));
 
     cluster::apply(client, waves.isolation, &children, &mut applied).await.map_err(failed(ISOLATED))?;
-    cluster::prune(client, &children, &applied).await.map_err(failed(ISOLATED))?;
+    ctx.prune(&children, &applied, ISOLATED).await?;
     steps.push(Step::ready(ISOLATED, "Enforced", "network policies, limits and quota are in force"));
     Ok(())
 }
@@ -105,6 +105,9 @@ pub(super) fn resolve_town(raw: &Municipality, ctx: &Context) -> Result<Town, Re
 async fn clean_up(raw: &Municipality, ctx: &Context) -> Option<Report> {
     if !raw.finalizers().iter().any(|name| name == FINALIZER) {
         return None;
+    }
+    if let Err(stale) = ctx.check_fresh(READY) {
+        return Some(Report { steps: vec![stale] });
     }
     match remove_namespace(raw, ctx).await {
         Ok(true) => {
@@ -156,7 +159,13 @@ async fn write_status(
     ctx: &Context,
 ) -> Result<(), cluster::Error> {
     let raw = object.0.as_ref().ok();
-    let before = raw.and_then(|raw| raw.status.clone()).unwrap_or_default();
+    let before = match &object.0 {
+        Ok(raw) => raw.status.clone().unwrap_or_default(),
+        Err(_) => MunicipalityStatus {
+            conditions: cluster::read_conditions(&ctx.client, object).await?,
+            ..MunicipalityStatus::default()
+        },
+    };
     let generation = object.meta().generation;
     let namespace = format!("{}{}", TownName::NAMESPACE_PREFIX, object.name_any());
     let modules = count_modules(&namespace, ctx);
@@ -176,7 +185,8 @@ async fn write_status(
         ags: raw.and_then(|raw| Ars::parse(&raw.spec.ars).ok()).map(|ars| ars.ags()),
         modules: Some(modules),
     };
-    if after == before {
+    // Of an unreadable object, only the conditions are known. It is written to only if they change.
+    if after == before || object.0.is_err() && after.conditions == before.conditions {
         return Ok(());
     }
     let api = Api::<Municipality>::all(ctx.client.clone());

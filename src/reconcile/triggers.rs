@@ -9,15 +9,17 @@ use std::sync::Arc;
 
 use futures::stream::{self, Stream, StreamExt};
 use kube::api::DynamicObject;
-use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::core::{ApiResource, DeserializeGuard, PartialObjectMeta};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::context::list_readable;
+use super::record_lists;
 use crate::api::{ModuleClass, Municipality, ServiceModule};
 use crate::desired::{KINDS, Kind, labels};
+use crate::serve::Freshness;
 use crate::tenant::TownName;
 
 type RefStream<K> = Pin<Box<dyn Stream<Item = ObjectRef<DeserializeGuard<K>>> + Send>>;
@@ -127,22 +129,27 @@ impl Triggers {
     }
 }
 
-/// Watches the metadata of the objects that the operator has applied, and triggers their owners. Secrets and
-/// ConfigMaps are not watched, since the operator has no cluster-wide right to read them: their drift is
-/// repaired by the periodic resync.
-pub(super) async fn watch_children(client: Client, triggers: Arc<Triggers>) {
+/// The kinds of children that are watched. Secrets and ConfigMaps are not, since the operator has no
+/// cluster-wide right to read them: their drift is repaired by the periodic resync.
+pub(super) fn watched_children() -> impl Iterator<Item = ApiResource> {
     let kinds = KINDS.iter().filter(|kind| !matches!(kind, Kind::Secret | Kind::ConfigMap));
-    let streams = kinds.map(|kind| {
-        let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(client.clone(), &kind.api_resource());
+    kinds.map(|kind| kind.api_resource())
+}
+
+/// Watches the metadata of the objects that the operator has applied, and triggers their owners.
+pub(super) async fn watch_children(client: Client, triggers: Arc<Triggers>, freshness: Arc<Freshness>) {
+    let streams = watched_children().map(|resource| {
+        let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(client.clone(), &resource);
         let managed =
             watcher::Config::default().any_semantic().labels(&format!("{}=rathaus", labels::MANAGED_BY));
-        watcher(api, managed).default_backoff().touched_objects().boxed()
+        let record_list = record_lists(resource.plural, freshness.clone());
+        watcher(api, managed).default_backoff().inspect(record_list).touched_objects().boxed()
     });
     stream::select_all(streams)
         .for_each(|event| {
-            match event {
-                Ok(child) => triggers.child_changed(child.namespace().as_deref(), child.labels()),
-                Err(error) => tracing::warn!(%error, "watch failed"),
+            // Errors are logged where lists are recorded; the watch is restarted after each.
+            if let Ok(child) = event {
+                triggers.child_changed(child.namespace().as_deref(), child.labels());
             }
             futures::future::ready(())
         })

@@ -67,6 +67,29 @@ pub fn is_condition_true(conditions: &[Condition], type_: &str) -> bool {
     conditions.iter().any(|condition| condition.type_ == type_ && condition.status == "True")
 }
 
+/// Reason of [`current_ready`] for an object whose current generation has not been reconciled.
+pub const NOT_RECONCILED: &str = "NotReconciled";
+
+/// Returns the condition `Ready` if it is about the object's current generation. Otherwise, returns one with
+/// the status `Unknown`: what was true of an older spec says nothing about this one.
+pub fn current_ready(conditions: &[Condition], generation: Option<i64>) -> Condition {
+    let ready = conditions.iter().find(|condition| condition.type_ == READY);
+    match ready {
+        Some(ready) if ready.observed_generation.unwrap_or(0) >= generation.unwrap_or(0) => ready.clone(),
+        _ => Condition {
+            type_: READY.to_owned(),
+            status: "Unknown".to_owned(),
+            reason: NOT_RECONCILED.to_owned(),
+            message:
+                "the operator has not reconciled its current spec yet; check that it runs in rathaus-system"
+                    .to_owned(),
+            observed_generation: generation,
+            last_transition_time: ready
+                .map_or(Time(Timestamp::UNIX_EPOCH), |ready| ready.last_transition_time.clone()),
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,6 +124,19 @@ mod tests {
             merge_conditions(&first, &report(Outcome::Ready), &TYPES, Some(1), "fine", time(9)),
             first
         );
+    }
+
+    #[test]
+    fn ready_of_an_older_generation_is_unknown() {
+        let conditions = merge_conditions(&[], &report(Outcome::Invalid), &TYPES, Some(3), "", time(1));
+        let current = |conditions: &[Condition], generation| {
+            let ready = current_ready(conditions, Some(generation));
+            (ready.status, ready.reason)
+        };
+        let unknown = || ("Unknown".to_owned(), "NotReconciled".to_owned());
+        assert_eq!(current(&conditions, 3), ("False".to_owned(), "Why".to_owned()));
+        assert_eq!(current(&conditions, 4), unknown());
+        assert_eq!(current(&[], 1), unknown());
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod events;
 mod module;
 mod report;
 
-pub use conditions::{is_condition_true, merge_conditions};
+pub use conditions::{NOT_RECONCILED, current_ready, is_condition_true, merge_conditions};
 pub use events::{ConditionEvent, condition_events};
 pub use module::{evaluate as evaluate_module, is_available};
 pub use report::{Outcome, Report, Step};

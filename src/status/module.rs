@@ -5,21 +5,23 @@
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::report::{Outcome, Step};
-use crate::api::HTTPRoute;
 use crate::api::conditions::{DEPLOYED, ROUTED};
+use crate::api::{HTTPRoute, ParentStatus};
 use crate::cluster::Applied;
 use crate::desired::Kind;
 
 /// Evaluates the conditions `Deployed` and `Routed`. `pods` are the module's pods; they explain why the
-/// Deployment is not available.
-pub fn evaluate(applied: &Applied, pods: &[Pod]) -> Vec<Step> {
+/// Deployment is not available. `shows_logs` tells whether the explanation may contain log lines: they can
+/// contain secrets, and more people read a status than a log.
+pub fn evaluate(applied: &Applied, pods: &[Pod], shows_logs: bool) -> Vec<Step> {
     let deployed = match applied.first_of_kind::<Deployment>(Kind::Deployment) {
         Some(deployment) if is_available(&deployment) => {
             Step::ready(DEPLOYED, "Available", "all pods run what the spec says")
         }
-        Some(deployment) => evaluate_unavailable(&deployment, pods),
+        Some(deployment) => evaluate_unavailable(&deployment, pods, shows_logs),
         None => step(DEPLOYED, Outcome::Waiting, "Pending", "the Deployment does not exist yet"),
     };
     vec![deployed, evaluate_route(applied.first_of_kind::<HTTPRoute>(Kind::HTTPRoute).as_ref())]
@@ -42,7 +44,7 @@ fn step(condition: &'static str, outcome: Outcome, reason: &'static str, message
 
 /// Explains why a Deployment is not available: the cluster refuses its pods, a pod fails, or it is
 /// rolling out.
-fn evaluate_unavailable(deployment: &Deployment, pods: &[Pod]) -> Step {
+fn evaluate_unavailable(deployment: &Deployment, pods: &[Pod], shows_logs: bool) -> Step {
     let status = deployment.status.clone().unwrap_or_default();
     let refusal =
         status.conditions.iter().flatten().find(|c| c.type_ == "ReplicaFailure" && c.status == "True");
@@ -65,7 +67,7 @@ fn evaluate_unavailable(deployment: &Deployment, pods: &[Pod]) -> Step {
             )
         };
     }
-    if let Some(step) = pods.iter().find_map(evaluate_pod) {
+    if let Some(step) = pods.iter().find_map(|pod| evaluate_pod(pod, shows_logs)) {
         return step;
     }
     let (available, desired) = (
@@ -81,7 +83,7 @@ fn evaluate_unavailable(deployment: &Deployment, pods: &[Pod]) -> Step {
 }
 
 /// Explains why a pod does not run; `None` if nothing is wrong with it.
-fn evaluate_pod(pod: &Pod) -> Option<Step> {
+fn evaluate_pod(pod: &Pod, shows_logs: bool) -> Option<Step> {
     let status = pod.status.as_ref()?;
     let init_containers =
         status.init_container_statuses.iter().flatten().map(|container| (container, "MigrationFailing"));
@@ -89,7 +91,7 @@ fn evaluate_pod(pod: &Pod) -> Option<Step> {
         status.container_statuses.iter().flatten().map(|container| (container, "ContainerFailing"));
     let failing = init_containers
         .chain(containers)
-        .find_map(|(container, reason)| evaluate_container(container, reason));
+        .find_map(|(container, reason)| evaluate_container(pod, container, reason, shows_logs));
     let unschedulable = || {
         let condition =
             status.conditions.iter().flatten().find(|c| c.type_ == "PodScheduled" && c.status == "False")?;
@@ -105,7 +107,12 @@ fn evaluate_pod(pod: &Pod) -> Option<Step> {
 }
 
 /// Explains why a container does not run; `reason` is that of the condition if the container itself fails.
-fn evaluate_container(container: &ContainerStatus, reason: &'static str) -> Option<Step> {
+fn evaluate_container(
+    pod: &Pod,
+    container: &ContainerStatus,
+    reason: &'static str,
+    shows_logs: bool,
+) -> Option<Step> {
     let state = container.state.clone().unwrap_or_default();
     let waiting = state.waiting.unwrap_or_default();
     let (waiting_reason, waiting_message) =
@@ -129,12 +136,18 @@ fn evaluate_container(container: &ContainerStatus, reason: &'static str) -> Opti
         .into_iter()
         .flatten()
         .find(|terminated| terminated.exit_code != 0)?;
-    let message = format!(
-        "container {} failed with exit code {}; its last output: {}; ask state IT",
-        container.name,
-        failure.exit_code,
-        failure.message.unwrap_or_default().trim()
-    );
+    let output = if shows_logs {
+        format!("its last output: {}; ask state IT", failure.message.unwrap_or_default().trim())
+    } else {
+        format!(
+            "ask state IT, who see its output by: kubectl -n {} logs {} -c {} --previous",
+            pod.metadata.namespace.as_deref().unwrap_or_default(),
+            pod.metadata.name.as_deref().unwrap_or_default(),
+            container.name
+        )
+    };
+    let message =
+        format!("container {} failed with exit code {}; {output}", container.name, failure.exit_code);
     Some(step(DEPLOYED, Outcome::Waiting, reason, message))
 }
 
@@ -147,12 +160,7 @@ fn evaluate_route(route: Option<&HTTPRoute>) -> Step {
             "the route is created once the pods have become available",
         );
     };
-    let conditions: Vec<_> = route
-        .status
-        .iter()
-        .flat_map(|status| &status.parents)
-        .flat_map(|parent| &parent.conditions)
-        .collect();
+    let conditions = current_conditions(route);
     if let Some(refusal) = conditions.iter().find(|c| c.status == "False") {
         let message = format!(
             "the gateway does not serve {}: {} ({}); ask state IT",
@@ -162,7 +170,7 @@ fn evaluate_route(route: Option<&HTTPRoute>) -> Step {
         );
         return step(ROUTED, Outcome::Refused, "RouteRejected", message);
     }
-    if conditions.iter().any(|c| c.type_ == "Accepted") {
+    if conditions.iter().any(|c| c.type_ == "Accepted" && c.status == "True") {
         return Step::ready(ROUTED, "Accepted", "the gateway sends requests for the host name to the module");
     }
     step(
@@ -173,6 +181,27 @@ fn evaluate_route(route: Option<&HTTPRoute>) -> Step {
     )
 }
 
+/// The conditions `Accepted` and `ResolvedRefs` that decide about a route: those that the Gateway of its
+/// spec has written about its current generation. Another controller may add the status of a parent that
+/// the spec does not name, and an older generation may have had another host name. Conditions of other
+/// types are ignored, since implementations add some of which `False` is the good state.
+fn current_conditions(route: &HTTPRoute) -> Vec<&Condition> {
+    let namespace = route.metadata.namespace.as_deref();
+    let is_ours = |parent: &&ParentStatus| {
+        let ours = route.spec.parent_refs.iter().map(|parent| parent.gateway(namespace));
+        ours.into_iter().any(|gateway| gateway == parent.parent_ref.gateway(namespace))
+    };
+    let is_current = |condition: &&Condition| {
+        route.metadata.generation.is_some() && condition.observed_generation == route.metadata.generation
+    };
+    let parents = route.status.iter().flat_map(|status| &status.parents).filter(is_ours);
+    parents
+        .flat_map(|parent| &parent.conditions)
+        .filter(is_current)
+        .filter(|condition| matches!(condition.type_.as_str(), "Accepted" | "ResolvedRefs"))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -180,9 +209,10 @@ mod tests {
     use super::*;
 
     /// Reason and message for a pod with this status.
-    fn evaluate_status(pod_status: Value) -> Option<(&'static str, String)> {
-        let pod: Pod = serde_json::from_value(json!({"status": pod_status})).unwrap();
-        evaluate_pod(&pod).map(|step| (step.reason, step.message))
+    fn evaluate_status(pod_status: Value, shows_logs: bool) -> Option<(&'static str, String)> {
+        let metadata = json!({"namespace": "mun-ahaus", "name": "e-payment-1"});
+        let pod: Pod = serde_json::from_value(json!({"metadata": metadata, "status": pod_status})).unwrap();
+        evaluate_pod(&pod, shows_logs).map(|step| (step.reason, step.message))
     }
 
     fn container(state: Value, last_state: Value) -> Value {
@@ -202,7 +232,8 @@ mod tests {
             (json!({"running": {}}), terminated.clone()),
         ] {
             let (reason, message) =
-                evaluate_status(json!({"initContainerStatuses": container(state, last_state)})).unwrap();
+                evaluate_status(json!({"initContainerStatuses": container(state, last_state)}), true)
+                    .unwrap();
             assert_eq!(reason, "MigrationFailing");
             assert!(
                 message.contains("migrate failed with exit code 2; its last output: no such table;"),
@@ -212,10 +243,21 @@ mod tests {
     }
 
     #[test]
+    fn log_lines_of_a_failing_container_are_not_repeated_unless_the_class_allows_it() {
+        let failed = json!({"terminated": {"exitCode": 2, "message": "postgres://ahaus:secret@db"}});
+        let status = json!({"containerStatuses": container(failed, json!({}))});
+        let (reason, message) = evaluate_status(status, false).unwrap();
+        assert_eq!(reason, "ContainerFailing");
+        assert!(!message.contains("secret"), "{message}");
+        let command = "kubectl -n mun-ahaus logs e-payment-1 -c migrate --previous";
+        assert!(message.contains("exit code 2") && message.contains(command), "{message}");
+    }
+
+    #[test]
     fn an_image_that_cannot_be_pulled_is_not_reported_as_a_failing_container() {
         let state = json!({"waiting": {"reason": "ImagePullBackOff", "message": "not found"}});
         let (reason, message) =
-            evaluate_status(json!({"containerStatuses": container(state, json!({}))})).unwrap();
+            evaluate_status(json!({"containerStatuses": container(state, json!({}))}), true).unwrap();
         assert!(reason == "ImageNotAvailable" && message.contains("not found"), "{message}");
     }
 
@@ -223,7 +265,66 @@ mod tests {
     fn a_container_that_starts_or_has_completed_is_not_reported() {
         let completed = json!({"terminated": {"exitCode": 0}});
         for state in [completed, json!({"running": {}}), json!({"waiting": {"reason": "PodInitializing"}})] {
-            assert_eq!(evaluate_status(json!({"initContainerStatuses": container(state, json!({}))})), None);
+            let status = json!({"initContainerStatuses": container(state, json!({}))});
+            assert_eq!(evaluate_status(status, true), None);
+        }
+    }
+
+    /// A route in its second generation with this status of parents.
+    fn route(parents: Value) -> HTTPRoute {
+        serde_json::from_value(json!({
+            "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
+            "metadata": {"name": "e-payment", "namespace": "mun-ahaus", "generation": 2},
+            "spec": {"parentRefs": [{"name": "public", "namespace": "rathaus-gateway"}],
+                "hostnames": ["e-payment.ahaus.rathaus.example"], "rules": []},
+            "status": {"parents": parents},
+        }))
+        .unwrap()
+    }
+
+    fn parent(gateway: Value, type_: &str, status: &str, generation: Value) -> Value {
+        json!({"parentRef": gateway, "controllerName": "example.net/gateway", "conditions": [{
+            "type": type_, "status": status, "reason": "NoMatchingListenerHostname", "message": "no listener",
+            "observedGeneration": generation, "lastTransitionTime": "2026-01-01T00:00:00Z"}]})
+    }
+
+    fn reason_of(parents: Value) -> &'static str {
+        evaluate_route(Some(&route(parents))).reason
+    }
+
+    #[test]
+    fn our_gateway_decides_about_the_current_generation_of_a_route() {
+        let ours = || json!({"name": "public", "namespace": "rathaus-gateway", "kind": "Gateway"});
+        let says = |type_, status| reason_of(json!([parent(ours(), type_, status, json!(2))]));
+        assert_eq!(says("Accepted", "True"), "Accepted");
+        assert_eq!(says("Accepted", "False"), "RouteRejected");
+        assert_eq!(says("ResolvedRefs", "False"), "RouteRejected");
+        assert_eq!(says("Accepted", "Unknown"), "GatewayPending");
+        assert_eq!(says("PartiallyInvalid", "False"), "GatewayPending");
+    }
+
+    #[test]
+    fn status_of_an_older_generation_of_a_route_decides_nothing() {
+        let ours = || json!({"name": "public", "namespace": "rathaus-gateway"});
+        for generation in [json!(1), json!(3), Value::Null] {
+            for status in ["True", "False"] {
+                let parents = json!([parent(ours(), "Accepted", status, generation.clone())]);
+                assert_eq!(reason_of(parents), "GatewayPending", "{status} for generation {generation}");
+            }
+        }
+    }
+
+    #[test]
+    fn status_of_another_parent_of_a_route_decides_nothing() {
+        for other in [
+            json!({"name": "internal", "namespace": "rathaus-gateway"}),
+            json!({"name": "public", "namespace": "elsewhere"}),
+            json!({"name": "public"}),
+        ] {
+            for status in ["True", "False"] {
+                let parents = json!([parent(other.clone(), "Accepted", status, json!(2))]);
+                assert_eq!(reason_of(parents), "GatewayPending", "{status} by {other}");
+            }
         }
     }
 }

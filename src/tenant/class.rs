@@ -22,6 +22,8 @@ pub struct Class {
     pub image: Image,
     /// Licence of the module, an SPDX expression.
     pub licence: String,
+    /// Whether log lines of its containers may be copied into the status of its modules.
+    pub shows_container_logs: bool,
     plans: Vec<api::Plan>,
     ars_prefixes: Option<Vec<String>>,
 }
@@ -61,6 +63,7 @@ pub fn resolve(raw: &ModuleClass, condition: &'static str) -> Result<Class, Reje
         version: Version::parse(&spec.version).map_err(invalid)?,
         image: Image::parse(&spec.image).map_err(invalid)?,
         licence: spec.licence.clone(),
+        shows_container_logs: spec.diagnostics.as_ref().is_some_and(|diagnostics| diagnostics.container_logs),
         plans: spec.plans.clone(),
         ars_prefixes: spec.offered_to.as_ref().map(|offering| offering.ars_prefixes.clone()),
     })

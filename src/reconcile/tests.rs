@@ -1,0 +1,119 @@
+// SPDX-FileCopyrightText: 2026 The rathaus authors
+// SPDX-License-Identifier: EUPL-1.2
+
+//! Runs against an API server that is a function.
+
+use std::convert::Infallible;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use http::{Method, Request, Response};
+use k8s_openapi::api::core::v1::Service;
+use kube::Client;
+use kube::client::Body;
+use kube::core::{ApiResource, DeserializeGuard};
+use kube::runtime::reflector::{self, store::Writer};
+use kube::runtime::watcher::Event;
+use serde_json::{Value, json};
+
+use super::{Context, class};
+use crate::api::ModuleClass;
+use crate::api::conditions::DEPLOYED;
+use crate::cluster::{Applied, Children, database::Server};
+use crate::desired::Kind;
+use crate::serve::{Freshness, Health};
+use crate::settings::Settings;
+use crate::status::Outcome;
+
+/// What an API server with one object was asked.
+#[derive(Default)]
+struct Served {
+    object: Value,
+    requests: Vec<Method>,
+}
+
+/// An API server with one object, which takes every change of its status.
+fn serve(object: Value) -> (Client, Arc<Mutex<Served>>) {
+    let served = Arc::new(Mutex::new(Served { object, requests: Vec::new() }));
+    let state = served.clone();
+    let server = tower::service_fn(move |request: Request<Body>| {
+        let state = state.clone();
+        async move {
+            let (method, is_event) = (request.method().clone(), request.uri().path().contains("/events"));
+            let body = request.into_body().collect_bytes().await.unwrap_or_default();
+            let mut served = state.lock().unwrap();
+            if !is_event {
+                served.requests.push(method.clone());
+            }
+            let answer = match method {
+                Method::GET => json!({"metadata": {"resourceVersion": "1"}, "items": [served.object]}),
+                Method::PATCH => {
+                    let change: Value = serde_json::from_slice(&body).unwrap();
+                    served.object["status"] = change["status"].clone();
+                    json!({"apiVersion": "v1", "kind": "Any", "metadata": {"name": "any"}, "spec": {}})
+                }
+                _ => json!({"kind": "Status", "apiVersion": "v1", "status": "Success", "metadata": {}}),
+            };
+            Ok::<_, Infallible>(Response::new(Body::from(answer.to_string().into_bytes())))
+        }
+    });
+    (Client::new(server, "default"), served)
+}
+
+fn context(client: Client, freshness: Freshness) -> Context {
+    fn filled<K>() -> reflector::Store<DeserializeGuard<K>>
+    where
+        K: kube::Resource<DynamicType = ()> + Clone + 'static,
+    {
+        let (store, mut writer): (_, Writer<DeserializeGuard<K>>) = reflector::store();
+        writer.apply_watcher_event(&Event::Init);
+        writer.apply_watcher_event(&Event::InitDone);
+        store
+    }
+    let health = Arc::new(Health { freshness: Arc::new(freshness), ..Health::default() });
+    let server = Server::new(Path::new("none"));
+    Context::new(client, Settings::default(), server, health, filled(), filled(), filled())
+}
+
+#[tokio::test]
+async fn invariant_6_an_unreadable_object_is_written_to_once() {
+    let object = json!({"apiVersion": "rathaus.dev/v1alpha1", "kind": "ModuleClass",
+        "metadata": {"name": "odd", "generation": 1}, "spec": {"type": "Perhaps"}});
+    let (client, served) = serve(object.clone());
+    let context = Arc::new(context(client, Freshness::default()));
+    let odd: DeserializeGuard<ModuleClass> = serde_json::from_value(object).unwrap();
+    assert!(odd.0.is_err());
+    let odd = Arc::new(odd);
+    for _ in 0..3 {
+        class::reconcile(odd.clone(), context.clone()).await.unwrap();
+    }
+    let served = served.lock().unwrap();
+    assert_eq!(served.object["status"]["conditions"][0]["reason"], "Unreadable");
+    let writes = served.requests.iter().filter(|method| **method != Method::GET).count();
+    assert_eq!(writes, 1, "{:?}", served.requests);
+}
+
+#[tokio::test]
+async fn invariant_15_nothing_is_deleted_while_a_watch_is_stale() {
+    let (client, served) = serve(Value::Null);
+    let start = Instant::now();
+    let freshness = Freshness::new([ApiResource::erase::<Service>(&())]);
+    freshness.start(start);
+    let context = context(client, freshness);
+    let obsolete = serde_json::from_value(json!({"apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": "e-payment", "namespace": "mun-ahaus", "uid": "1"}}))
+    .unwrap();
+    let children = Children::from([((Kind::Service, "e-payment".to_owned()), obsolete)]);
+    let applied = Applied::default();
+
+    let stale = context.prune(&children, &applied, DEPLOYED).await.unwrap_err();
+    assert_eq!((stale.outcome, stale.reason), (Outcome::Waiting, "CacheStale"));
+    assert!(stale.message.contains("Service: not listed yet"), "{}", stale.message);
+    assert!(served.lock().unwrap().requests.is_empty());
+    context.prune(&Children::new(), &applied, DEPLOYED).await.expect("nothing to delete");
+
+    context.freshness.record_list("services", start);
+    context.prune(&children, &applied, DEPLOYED).await.unwrap();
+    assert_eq!(served.lock().unwrap().requests, [Method::DELETE]);
+}
