@@ -8,17 +8,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::stream::{self, Stream, StreamExt};
-use kube::api::DynamicObject;
+use kube::api::{DynamicObject, ObjectMeta};
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::context::list_readable;
 use crate::api::{ModuleClass, Municipality, ServiceModule};
-use crate::desired::{KINDS, Kind, labels};
-use crate::tenant::TownName;
+use crate::desired::{AdditiveKind, KINDS, Kind, labels};
+use crate::tenant::{TownName, is_applied_by_us};
 
 type RefStream<K> = Pin<Box<dyn Stream<Item = ObjectRef<DeserializeGuard<K>>> + Send>>;
 
@@ -125,23 +125,49 @@ impl Triggers {
             _ => {}
         }
     }
+
+    /// Triggers the town of the namespace if the object is not marked as the operator's: it was made by
+    /// somebody else, or has lost its labels. The latter is repaired by the module that owns it.
+    fn unmarked_child_changed(&self, child: &ObjectMeta) {
+        let labels = child.labels.as_ref();
+        let is_marked = labels.is_some_and(|labels| labels.contains_key(labels::MUNICIPALITY));
+        let Some(namespace) = child.namespace.as_deref().filter(|_| !is_marked || !is_applied_by_us(child))
+        else {
+            return;
+        };
+        let Some(town) = TownName::from_namespace(namespace) else { return };
+        self.trigger_town(town.as_str());
+        for owner in child.owner_references.iter().flatten().filter(|owner| owner.kind == "ServiceModule") {
+            self.trigger_module(namespace, &owner.name);
+        }
+    }
 }
 
 /// Watches the metadata of the objects that the operator has applied, and triggers their owners. Secrets and
 /// ConfigMaps are not watched, since the operator has no cluster-wide right to read them: their drift is
-/// repaired by the periodic resync.
+/// repaired by the periodic resync. Of the additive kinds, the objects of everybody are watched.
 pub(super) async fn watch_children(client: Client, triggers: Arc<Triggers>) {
     let kinds = KINDS.iter().filter(|kind| !matches!(kind, Kind::Secret | Kind::ConfigMap));
     let streams = kinds.map(|kind| {
         let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(client.clone(), &kind.api_resource());
-        let managed =
-            watcher::Config::default().any_semantic().labels(&format!("{}=rathaus", labels::MANAGED_BY));
-        watcher(api, managed).default_backoff().touched_objects().boxed()
+        let everything = watcher::Config::default().any_semantic();
+        let is_additive = AdditiveKind::ALL.iter().any(|additive| additive.kind() == *kind);
+        let config = match is_additive {
+            true => everything,
+            false => everything.labels(&format!("{}=rathaus", labels::MANAGED_BY)),
+        };
+        let events = watcher(api, config).default_backoff().touched_objects();
+        events.map(move |event| event.map(|child| (child, is_additive))).boxed()
     });
     stream::select_all(streams)
         .for_each(|event| {
             match event {
-                Ok(child) => triggers.child_changed(child.namespace().as_deref(), child.labels()),
+                Ok((child, is_additive)) => {
+                    triggers.child_changed(child.namespace().as_deref(), child.labels());
+                    if is_additive {
+                        triggers.unmarked_child_changed(child.meta());
+                    }
+                }
                 Err(error) => tracing::warn!(%error, "watch failed"),
             }
             futures::future::ready(())
