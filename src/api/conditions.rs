@@ -8,6 +8,10 @@
 /// All kinds: whether all other conditions are true.
 pub const READY: &str = "Ready";
 
+/// All kinds: True if only a person can make the object ready, so that waiting for it is in vain. In the sense
+/// of kstatus it is abnormal if it is true, and is left out otherwise.
+pub const STALLED: &str = "Stalled";
+
 /// Municipality: the namespace exists and the operator made it for this municipality.
 pub const NAMESPACE_READY: &str = "NamespaceReady";
 /// Municipality: the administrators and the operator have their rights in the namespace.

@@ -25,6 +25,8 @@ use super::EPayment;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Message", type_ = "string", priority = "1", json_path = r#".status.conditions[?(@.type=="Ready")].message"#),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,20}[a-z0-9])?$')").message("metadata.name must be a DNS label of at most 22 characters: a letter first, then lower-case letters, digits and hyphens, such as e-payment"),
+    // At creation only: the finalizer of a stored object must go even if the object has such a name.
+    validation = Rule::new("oldSelf.hasValue() || !self.metadata.name.matches('^rathaus(-|$)')").optional_old_self(true).message("metadata.name must not be rathaus or start with rathaus-, as the names of the municipality's own objects do; choose another name, such as e-payment"),
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("[has(self.ePayment)].exists_one(chosen, chosen)").message("exactly one configuration block is needed, the one that fits the class's type: ePayment"))]
@@ -62,7 +64,8 @@ pub struct ServiceModuleStatus {
     /// Generation of the spec that the rest of the status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `ClassAccepted`, `DatabaseReady`, `Deployed` and `Routed`.
+    /// `Ready`, `ClassAccepted`, `DatabaseReady`, `Deployed` and `Routed`; also `Stalled` while only a person
+    /// can make it ready.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(length(max = 16))]

@@ -11,7 +11,7 @@ use kube::api::{DynamicObject, ListParams, TypeMeta};
 use kube::{Api, Client, Resource, ResourceExt};
 
 use super::Error;
-use crate::desired::{KINDS, Kind, labels};
+use crate::desired::{AdditiveKind, KINDS, Kind, labels};
 use crate::tenant::{TownName, is_applied_by_us};
 
 /// The existing objects that the operator has applied, by kind and name.
@@ -46,6 +46,20 @@ async fn list_children(client: &Client, namespace: &str, selector: &str) -> Resu
         Ok::<_, Error>(ours.map(with_type).map(with_key))
     });
     Ok(try_join_all(lists).await?.into_iter().flatten().collect())
+}
+
+/// Lists the names of the objects of a kind in a namespace that the operator has not applied.
+pub async fn list_foreign(
+    client: &Client,
+    namespace: &str,
+    kind: AdditiveKind,
+) -> Result<Vec<String>, Error> {
+    let resource = kind.kind().api_resource();
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
+    let action = format!("list {} in {namespace}", resource.plural);
+    let list = api.list_metadata(&ListParams::default()).await.map_err(Error::from_kube(action))?;
+    let foreign = list.items.iter().filter(|object| !is_applied_by_us(object.meta()));
+    Ok(foreign.map(ResourceExt::name_any).collect())
 }
 
 /// Reads a namespace; `None` if it does not exist.

@@ -15,7 +15,7 @@ mod watches;
 
 pub use apply::{Applied, apply, delete_namespace, first_of_kind, has_obsolete, prune};
 pub use children::{
-    Children, get_namespace, get_secret, list_module_children, list_pods, list_town_children,
+    Children, get_namespace, get_secret, list_foreign, list_module_children, list_pods, list_town_children,
 };
 pub use error::Error;
 pub use lifecycle::{

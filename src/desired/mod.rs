@@ -5,11 +5,13 @@
 //! order in which they are written. There is one builder for each kind of object, and no builder can
 //! fail. All functions here are pure: they use no client, no clock and no disk.
 
+mod additive;
 pub(crate) mod labels;
 pub mod module;
 mod object;
 pub mod town;
 
+pub use additive::AdditiveKind;
 pub use object::{KINDS, Kind, Object};
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::*;
 use crate::api::{ModuleClass, Municipality, ServiceModule};
 use crate::fixtures::{ahaus, e_payment, e_payment_class, full_block, module, settings, town};
 use crate::settings::Settings;
-use crate::tenant::{ModuleContext, resolve_module, resolve_town};
+use crate::tenant::{ModuleContext, ModuleName, resolve_module, resolve_town};
 
 fn environment() -> Environment {
     Environment {
@@ -46,6 +46,13 @@ fn invariant_10_every_object_is_as_its_snapshot_says() {
     for object in town_objects().into_iter().chain(module_objects()) {
         let yaml = serde_saphyr::to_string(&object.to_json().unwrap()).unwrap();
         insta::assert_snapshot!(format!("{:?}-{}", object.kind(), object.name()), yaml);
+    }
+}
+
+#[test]
+fn no_module_can_have_the_name_of_an_object_of_the_town() {
+    for object in town_objects().iter().filter(|object| object.kind() != Kind::Namespace) {
+        assert!(ModuleName::parse(object.name()).is_err(), "{:?} {}", object.kind(), object.name());
     }
 }
 

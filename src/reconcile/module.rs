@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
@@ -17,13 +18,11 @@ use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 
 use super::context::{Context, list_readable};
 use super::{retry, town};
-use crate::api::conditions::{
-    CLASS_ACCEPTED, DATABASE_READY, DEPLOYED, ISOLATED, READY, SERVICE_MODULE_CONDITIONS,
-};
+use crate::api::conditions::{CLASS_ACCEPTED, DATABASE_READY, DEPLOYED, READY, SERVICE_MODULE_CONDITIONS};
 use crate::api::{DeletionPolicy, Municipality, ServiceModule, ServiceModuleStatus};
 use crate::cluster::{self, Applied, Children, FINALIZER};
 use crate::desired::{self, Kind, module::Environment};
-use crate::status::{self, Outcome, Report, Step};
+use crate::status::{self, Isolation, Outcome, Report, Step};
 use crate::tenant::{self, Module, ModuleContext, NamespaceClaim, Rejection, Town, TownName};
 
 pub(super) const KIND: &str = "servicemodule";
@@ -81,14 +80,14 @@ async fn provision(
 /// the first one that could not be completed as the error.
 async fn run_pipeline(
     raw: &ServiceModule,
-    town: Option<&Municipality>,
+    municipality: Option<&Municipality>,
     ctx: &Context,
     provisioned: &mut Option<Module>,
     steps: &mut Vec<Step>,
 ) -> Result<(), Step> {
     let failed = |condition| move |error: cluster::Error| Step::failed(condition, &error);
     let namespace = raw.namespace().unwrap_or_default();
-    let town = resolve_isolated_town(&namespace, town, ctx).await.map_err(failed(CLASS_ACCEPTED))?;
+    let town = resolve_isolated_town(&namespace, municipality, ctx).await.map_err(failed(CLASS_ACCEPTED))?;
     let module = resolve_module(raw, town, ctx)?;
     steps.push(Step::ready(
         CLASS_ACCEPTED,
@@ -102,6 +101,7 @@ async fn run_pipeline(
     let children = cluster::list_module_children(&ctx.client, &namespace, module.name.as_str())
         .await
         .map_err(failed(DEPLOYED))?;
+    check_isolation(municipality, &children)?;
     let database = ctx.server.provision(&module, current_database_url(&children).as_deref()).await;
     let database = database.map_err(|error| Step::failed(DATABASE_READY, &error.into()))?;
     let name = module.name.database_name(&module.town.name);
@@ -143,6 +143,22 @@ async fn check_named_secrets(module: &Module, ctx: &Context) -> Result<(), Step>
     Ok(())
 }
 
+/// Refuses to create a module while policies or routes of somebody else weaken the town's isolation. A module
+/// that runs is kept up to date and repaired all the same: its own policies hold as before, and stopping its
+/// repairs would only add an outage to the breach.
+fn check_isolation(town: Option<&Municipality>, children: &Children) -> Result<(), Step> {
+    let runs = children.keys().any(|(kind, _)| *kind == Kind::Deployment);
+    if runs || status::isolation(list_conditions(town)) != Isolation::Weakened {
+        return Ok(());
+    }
+    let message = "the municipality's namespace has network policies or routes that rathaus did not make; new modules are created once they are gone, ask state IT".to_owned();
+    Err(Rejection::waiting(DEPLOYED, "MunicipalityNotReady", message).into())
+}
+
+fn list_conditions(town: Option<&Municipality>) -> &[Condition] {
+    town.and_then(|town| town.status.as_ref()).map(|status| status.conditions.as_slice()).unwrap_or_default()
+}
+
 /// Resolves the town to which the namespace belongs, once the operator has created and isolated the
 /// namespace for it. The inner error says why the town cannot have modules yet.
 async fn resolve_isolated_town(
@@ -161,8 +177,8 @@ async fn resolve_isolated_town(
     }
     // The condition only orders the work: no module may run in a namespace before its network policies and
     // quota are in force. It proves nothing, since others can write it, too.
-    let conditions = raw.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    if !status::is_condition_true(conditions, ISOLATED) {
+    let conditions = list_conditions(Some(raw));
+    if status::isolation(conditions) == Isolation::Absent {
         let message = format!("namespace {namespace} is being prepared");
         return Ok(town.and(Err(Rejection::waiting(CLASS_ACCEPTED, "NotIsolatedYet", message))));
     }

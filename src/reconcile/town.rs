@@ -10,14 +10,14 @@ use std::time::Instant;
 use k8s_openapi::jiff::Timestamp;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
-use kube::{Api, CustomResourceExt, Resource, ResourceExt};
+use kube::{Api, Client, CustomResourceExt, Resource, ResourceExt};
 
 use super::context::{Context, list_readable};
 use super::retry;
 use crate::api::conditions::{ACCESS_READY, ISOLATED, MUNICIPALITY_CONDITIONS, NAMESPACE_READY, READY};
 use crate::api::{ModuleCount, Municipality, MunicipalityStatus};
 use crate::cluster::{self, Applied, Children, FINALIZER};
-use crate::desired;
+use crate::desired::{self, AdditiveKind};
 use crate::status::{self, Outcome, Report, Step};
 use crate::tenant::{self, Ars, NamespaceClaim, Rejection, Town, TownName};
 
@@ -86,12 +86,30 @@ async fn run_pipeline(raw: &Municipality, ctx: &Context, steps: &mut Vec<Step>) 
     cluster::apply(client, vec![waves.administrators], &children, &mut applied)
         .await
         .map_err(failed(ACCESS_READY))?;
-    steps.push(Step::ready(ACCESS_READY, "Bound", "administrators and operator have their rights"));
+    let bindings =
+        find_foreign(client, &name, AdditiveKind::RoleBinding).await.map_err(failed(ACCESS_READY))?;
+    let bound = || Step::ready(ACCESS_READY, "Bound", "administrators and operator have their rights");
+    // What somebody else made is reported, and the run goes on: the town needs its isolation all the more.
+    steps.push(bindings.unwrap_or_else(bound));
 
     cluster::apply(client, waves.isolation, &children, &mut applied).await.map_err(failed(ISOLATED))?;
     ctx.prune(&children, &applied, ISOLATED).await?;
-    steps.push(Step::ready(ISOLATED, "Enforced", "network policies, limits and quota are in force"));
+    let policies =
+        find_foreign(client, &name, AdditiveKind::NetworkPolicy).await.map_err(failed(ISOLATED))?;
+    let routes = find_foreign(client, &name, AdditiveKind::HTTPRoute).await.map_err(failed(ISOLATED))?;
+    let enforced = || Step::ready(ISOLATED, "Enforced", "network policies, limits and quota are in force");
+    steps.push(policies.or(routes).unwrap_or_else(enforced));
     Ok(())
+}
+
+/// Returns the step that reports objects of somebody else; `None` if there are none.
+async fn find_foreign(
+    client: &Client,
+    namespace: &str,
+    kind: AdditiveKind,
+) -> Result<Option<Step>, cluster::Error> {
+    let names = cluster::list_foreign(client, namespace, kind).await?;
+    Ok(status::report_foreign(kind, namespace, &names))
 }
 
 /// Checks a Municipality against the settings and all other Municipalities.

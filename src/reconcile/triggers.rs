@@ -8,19 +8,19 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::stream::{self, Stream, StreamExt};
-use kube::api::DynamicObject;
+use kube::api::{DynamicObject, ObjectMeta};
 use kube::core::{ApiResource, DeserializeGuard, PartialObjectMeta};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::context::list_readable;
 use super::record_lists;
 use crate::api::{ModuleClass, Municipality, ServiceModule};
-use crate::desired::{KINDS, Kind, labels};
+use crate::desired::{AdditiveKind, KINDS, Kind, labels};
 use crate::serve::Freshness;
-use crate::tenant::TownName;
+use crate::tenant::{TownName, is_applied_by_us};
 
 type RefStream<K> = Pin<Box<dyn Stream<Item = ObjectRef<DeserializeGuard<K>>> + Send>>;
 
@@ -127,29 +127,59 @@ impl Triggers {
             _ => {}
         }
     }
+
+    /// Triggers the town of the namespace if the object is not marked as the operator's: it was made by
+    /// somebody else, or has lost its labels. The latter is repaired by the module that owns it.
+    fn unmarked_child_changed(&self, child: &ObjectMeta) {
+        let labels = child.labels.as_ref();
+        let is_marked = labels.is_some_and(|labels| labels.contains_key(labels::MUNICIPALITY));
+        let Some(namespace) = child.namespace.as_deref().filter(|_| !is_marked || !is_applied_by_us(child))
+        else {
+            return;
+        };
+        let Some(town) = TownName::from_namespace(namespace) else { return };
+        self.trigger_town(town.as_str());
+        for owner in child.owner_references.iter().flatten().filter(|owner| owner.kind == "ServiceModule") {
+            self.trigger_module(namespace, &owner.name);
+        }
+    }
 }
 
 /// The kinds of children that are watched. Secrets and ConfigMaps are not, since the operator has no
 /// cluster-wide right to read them: their drift is repaired by the periodic resync.
-pub(super) fn watched_children() -> impl Iterator<Item = ApiResource> {
-    let kinds = KINDS.iter().filter(|kind| !matches!(kind, Kind::Secret | Kind::ConfigMap));
-    kinds.map(|kind| kind.api_resource())
+fn watched_kinds() -> impl Iterator<Item = Kind> {
+    KINDS.iter().copied().filter(|kind| !matches!(kind, Kind::Secret | Kind::ConfigMap))
 }
 
-/// Watches the metadata of the objects that the operator has applied, and triggers their owners.
+/// How the API server names the kinds of children that are watched.
+pub(super) fn watched_children() -> impl Iterator<Item = ApiResource> {
+    watched_kinds().map(Kind::api_resource)
+}
+
+/// Watches the metadata of the objects that the operator has applied, and triggers their owners. Of the
+/// additive kinds, the objects of everybody are watched.
 pub(super) async fn watch_children(client: Client, triggers: Arc<Triggers>, freshness: Arc<Freshness>) {
-    let streams = watched_children().map(|resource| {
+    let streams = watched_kinds().map(|kind| {
+        let resource = kind.api_resource();
         let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(client.clone(), &resource);
-        let managed =
-            watcher::Config::default().any_semantic().labels(&format!("{}=rathaus", labels::MANAGED_BY));
+        let everything = watcher::Config::default().any_semantic();
+        let is_additive = AdditiveKind::ALL.iter().any(|additive| additive.kind() == kind);
+        let config = match is_additive {
+            true => everything,
+            false => everything.labels(&format!("{}=rathaus", labels::MANAGED_BY)),
+        };
         let record_list = record_lists(resource.plural, freshness.clone());
-        watcher(api, managed).default_backoff().inspect(record_list).touched_objects().boxed()
+        let events = watcher(api, config).default_backoff().inspect(record_list).touched_objects();
+        events.map(move |event| event.map(|child| (child, is_additive))).boxed()
     });
     stream::select_all(streams)
         .for_each(|event| {
             // Errors are logged where lists are recorded; the watch is restarted after each.
-            if let Ok(child) = event {
+            if let Ok((child, is_additive)) = event {
                 triggers.child_changed(child.namespace().as_deref(), child.labels());
+                if is_additive {
+                    triggers.unmarked_child_changed(child.meta());
+                }
             }
             futures::future::ready(())
         })

@@ -5,16 +5,17 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
 use super::report::{Outcome, Report, Step};
-use crate::api::conditions::READY;
+use crate::api::conditions::{READY, STALLED};
 
 /// Upper limit for a condition's message, in characters. Kubernetes allows 32,768 bytes, which is far
 /// too long for the table that `kubectl get` prints.
 const MAX_MESSAGE_CHARS: usize = 1024;
 
-/// Returns the conditions after a reconcile: `Ready`, then those of `types`.
+/// Returns the conditions after a reconcile: `Ready`, then those of `types`, then `Stalled` if it is true.
 ///
 /// A condition that the report has no step for keeps its previous value. `Ready` is false if a step of the
-/// report is not ready; otherwise it is true with the message `success`. `lastTransitionTime` changes only
+/// report is not ready; otherwise it is true with the message `success`. `Stalled` is there if that step needs
+/// a person, since a retry alone cannot succeed. `lastTransitionTime` changes only
 /// together with the status, so that a reconcile without news returns the previous conditions unchanged.
 pub fn merge_conditions(
     previous: &[Condition],
@@ -26,12 +27,7 @@ pub fn merge_conditions(
 ) -> Vec<Condition> {
     let find_step = |type_: &str| report.steps.iter().find(|step| step.condition == type_);
     let find_previous = |type_: &str| previous.iter().find(|condition| condition.type_ == type_);
-    let from_step = |step: &Step, type_: &str| {
-        let status = match step.outcome {
-            Outcome::Ready => "True",
-            Outcome::Suspended => "Unknown",
-            _ => "False",
-        };
+    let with_status = |step: &Step, type_: &str, status: &str| {
         let unchanged_since = find_previous(type_)
             .filter(|old| old.status == status)
             .map(|old| old.last_transition_time.clone());
@@ -44,7 +40,19 @@ pub fn merge_conditions(
             last_transition_time: unchanged_since.unwrap_or(Time(now)),
         }
     };
-    let summary = match report.first_unready() {
+    let from_step = |step: &Step, type_: &str| {
+        let status = match step.outcome {
+            Outcome::Ready => "True",
+            Outcome::Suspended => "Unknown",
+            _ => "False",
+        };
+        with_status(step, type_, status)
+    };
+    let first_unready = report.first_unready();
+    let stalled = first_unready
+        .filter(|step| matches!(step.outcome, Outcome::Invalid | Outcome::Refused))
+        .map(|step| with_status(step, STALLED, "True"));
+    let summary = match first_unready {
         Some(step) => from_step(step, READY),
         None => from_step(&Step::ready(READY, "Ready", success), READY),
     };
@@ -52,7 +60,7 @@ pub fn merge_conditions(
         Some(step) => Some(from_step(step, type_)),
         None => find_previous(type_).cloned(),
     });
-    std::iter::once(summary).chain(others).collect()
+    std::iter::once(summary).chain(others).chain(stalled).collect()
 }
 
 fn shorten(message: &str) -> String {
@@ -112,7 +120,12 @@ mod tests {
             conditions.iter().map(|c| (c.type_.as_str(), c.status.as_str(), c.reason.as_str())).collect();
         assert_eq!(
             summaries,
-            [("Ready", "False", "Why"), ("First", "True", "Done"), ("Second", "False", "Why")]
+            [
+                ("Ready", "False", "Why"),
+                ("First", "True", "Done"),
+                ("Second", "False", "Why"),
+                ("Stalled", "True", "Why")
+            ]
         );
         assert!(conditions.iter().all(|c| c.observed_generation == Some(3)));
     }
@@ -145,6 +158,33 @@ mod tests {
         let second = merge_conditions(&first, &report(Outcome::Failed), &TYPES, Some(1), "", time(9));
         let times: Vec<_> = second.iter().map(|c| c.last_transition_time.0.as_second()).collect();
         assert_eq!(times, [9, 1, 9]);
+    }
+
+    #[test]
+    fn stalled_is_there_only_while_a_person_must_act() {
+        let mut conditions = Vec::new();
+        for (outcome, stalled) in [
+            (Outcome::Invalid, true),
+            (Outcome::Refused, true),
+            (Outcome::Waiting, false),
+            (Outcome::Refused, true),
+            (Outcome::Failed, false),
+            (Outcome::Suspended, false),
+            (Outcome::Ready, false),
+        ] {
+            conditions = merge_conditions(&conditions, &report(outcome), &TYPES, Some(1), "", time(1));
+            assert_eq!(is_condition_true(&conditions, STALLED), stalled, "{outcome:?}");
+            assert_eq!(conditions.len(), if stalled { 4 } else { 3 }, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn what_waits_first_does_not_stall() {
+        let waiting = Step { outcome: Outcome::Waiting, ..Step::ready("First", "Pending", "") };
+        let refused = Step { outcome: Outcome::Refused, ..Step::ready("Second", "RouteRejected", "") };
+        let report = Report { steps: vec![waiting, refused] };
+        let conditions = merge_conditions(&[], &report, &TYPES, Some(1), "", time(1));
+        assert!(!is_condition_true(&conditions, STALLED));
     }
 
     #[test]

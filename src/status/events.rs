@@ -3,7 +3,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::api::conditions::READY;
+use crate::api::conditions::{READY, STALLED};
 
 /// Upper limit for an event's note, in characters. Kubernetes allows 1,024 bytes, and a character has
 /// at most four.
@@ -34,13 +34,16 @@ const IN_PROGRESS_REASONS: [&str; 6] = [
 ];
 
 /// Returns one event for each condition whose status or reason changed. `Ready` is left out if another
-/// condition has the same reason, since that condition has an event already.
+/// condition has the same reason, since that condition has an event already; so is `Stalled`, which repeats
+/// the reason of `Ready`.
 pub fn condition_events(before: &[Condition], after: &[Condition]) -> Vec<ConditionEvent> {
     let is_unchanged = |c: &Condition| {
         before.iter().any(|b| (&b.type_, &b.status, &b.reason) == (&c.type_, &c.status, &c.reason))
     };
     let repeats_another = |c: &Condition| {
-        c.type_ == READY && after.iter().any(|other| other.type_ != READY && other.reason == c.reason)
+        let others = |other: &&Condition| ![READY, STALLED].contains(&other.type_.as_str());
+        c.type_ == STALLED
+            || (c.type_ == READY && after.iter().filter(others).any(|other| other.reason == c.reason))
     };
     after
         .iter()
@@ -89,6 +92,13 @@ mod tests {
         assert_eq!(events(&[], &failed), [(true, "ClassNotFound".to_owned())]);
         assert_eq!(events(&failed, &failed), []);
         assert_eq!(events(&failed, &ready), [(false, "Ready".to_owned()), (false, "Accepted".to_owned())]);
+    }
+
+    #[test]
+    fn a_stalled_object_has_one_event() {
+        let stalled = condition(STALLED, "True", "ArsTaken");
+        let taken = [condition(READY, "False", "ArsTaken"), stalled];
+        assert_eq!(events(&[], &taken), [(true, "ArsTaken".to_owned())]);
     }
 
     #[test]

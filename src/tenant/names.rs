@@ -35,7 +35,8 @@ text_type! {
 }
 text_type! {
     /// Name of a ServiceModule: a DNS label of at most 22 characters, so that `<town>_<module>` fits the
-    /// 63 bytes of a PostgreSQL identifier.
+    /// 63 bytes of a PostgreSQL identifier. It is not `rathaus` and does not start with `rathaus-`, as the
+    /// names of the town's own objects do: a module's objects have the module's name.
     ModuleName
 }
 text_type! {
@@ -96,12 +97,20 @@ impl ModuleName {
     /// Parses the name of a ServiceModule object.
     ///
     /// # Errors
-    /// Fails if the text is not a DNS label of at most 22 characters that starts with a letter.
+    /// Fails if the text is not a DNS label of at most 22 characters that starts with a letter, or if it is
+    /// reserved for the town's own objects.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        if is_dns_label(text, 22) {
-            return Ok(Self(text.to_owned()));
+        if !is_dns_label(text, 22) {
+            return Err(format!(
+                "metadata.name {text:?} must be a DNS label of at most 22 characters, such as e-payment"
+            ));
         }
-        Err(format!("metadata.name {text:?} must be a DNS label of at most 22 characters, such as e-payment"))
+        if text == "rathaus" || text.starts_with("rathaus-") {
+            return Err(format!(
+                "metadata.name {text:?} must not be rathaus or start with rathaus-, as the names of the municipality's own objects do; create the module under another name, such as e-payment"
+            ));
+        }
+        Ok(Self(text.to_owned()))
     }
 
     /// Returns the name of the module's database and role, `<town>_<module>`. No two pairs of town and
@@ -240,6 +249,14 @@ mod tests {
         assert!(hostname("rathaus.example").is_within("rathaus.example"));
         assert!(!hostname("b-rathaus.example").is_within("rathaus.example"));
         assert!(!hostname("rathaus.example").is_within("a.rathaus.example"));
+    }
+
+    #[test]
+    fn a_module_has_no_name_that_an_object_of_the_town_could_have() {
+        for name in ["rathaus", "rathaus-dns", "rathaus-default-deny", "rathaus-e-payment"] {
+            assert!(ModuleName::parse(name).unwrap_err().contains("under another name"), "{name}");
+        }
+        assert!(ModuleName::parse("rathauspost").is_ok());
     }
 
     const LABEL: &str = "[a-z]([-a-z0-9]{0,50}[a-z0-9])?";
