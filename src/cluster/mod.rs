@@ -14,8 +14,11 @@ mod tokens;
 
 pub use apply::{Applied, apply, delete_namespace, first_of_kind, prune};
 pub use children::{
-    Children, get_namespace, get_secret, list_module_children, list_pods, list_town_children,
+    Children, get_module_metadata, get_municipality, get_namespace, get_secret, list_module_children,
+    list_pods, list_town_children,
 };
 pub use error::Error;
-pub use lifecycle::{FINALIZER, add_finalizer, is_crd_being_deleted, remove_finalizer, write_status};
+pub use lifecycle::{
+    FINALIZER, add_finalizer, is_crd_being_deleted, remove_finalizer, remove_foreign_finalizers, write_status,
+};
 pub use tokens::fetch_token_authority;

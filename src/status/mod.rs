@@ -7,9 +7,11 @@
 mod conditions;
 mod events;
 mod module;
+mod removal;
 mod report;
 
 pub use conditions::{is_condition_true, merge_conditions};
 pub use events::{ConditionEvent, condition_events};
 pub use module::{evaluate as evaluate_module, is_available};
+pub use removal::describe_removal;
 pub use report::{Outcome, Report, Step};
