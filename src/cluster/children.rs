@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
-use kube::api::{DynamicObject, ListParams, TypeMeta};
+use kube::api::{DynamicObject, ListParams, ObjectMeta, TypeMeta};
+use kube::core::DeserializeGuard;
 use kube::{Api, Client, Resource, ResourceExt};
 
 use super::Error;
+use crate::api::{Municipality, ServiceModule};
 use crate::desired::{AdditiveKind, KINDS, Kind, labels};
 use crate::tenant::{TownName, is_applied_by_us};
 
@@ -60,6 +62,28 @@ pub async fn list_foreign(
     let list = api.list_metadata(&ListParams::default()).await.map_err(Error::from_kube(action))?;
     let foreign = list.items.iter().filter(|object| !is_applied_by_us(object.meta()));
     Ok(foreign.map(ResourceExt::name_any).collect())
+}
+
+/// Reads a Municipality; `None` if it does not exist, or is unreadable.
+pub async fn get_municipality(client: &Client, name: &str) -> Result<Option<Municipality>, Error> {
+    let found = Api::<DeserializeGuard<Municipality>>::all(client.clone())
+        .get_opt(name)
+        .await
+        .map_err(Error::from_kube(format!("read Municipality {name}")))?;
+    Ok(found.and_then(|guard| guard.0.ok()))
+}
+
+/// Reads the metadata of a ServiceModule; `None` if it does not exist.
+pub async fn get_module_metadata(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<ObjectMeta>, Error> {
+    let found = Api::<ServiceModule>::namespaced(client.clone(), namespace)
+        .get_metadata_opt(name)
+        .await
+        .map_err(Error::from_kube(format!("read ServiceModule {name} in {namespace}")))?;
+    Ok(found.map(|object| object.metadata))
 }
 
 /// Reads a namespace; `None` if it does not exist.

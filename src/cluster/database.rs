@@ -8,18 +8,20 @@
 //! created itself. It recognises a role by its comment, which is written in the same transaction as the
 //! role, and a database by its owner.
 
+mod access;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use postgres_protocol::password::scram_sha_256;
 use rand::RngExt;
 use rand::distr::Alphanumeric;
-use rathaus_contract::DATABASE_CA_FILE;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row};
 use tokio::time::timeout;
 use url::Url;
 
+use self::access::AdminAccess;
 use crate::desired::module::DatabaseAccess;
 use crate::tenant::Module;
 
@@ -34,14 +36,15 @@ const STATEMENT_TIMEOUT: &str = "30s";
 /// Why a module has no database. There is one variant for each way to resolve it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file with the administrator's URL cannot be read, or its content is not such a URL.
+    /// The file with the administrator's URL, or with the authority of the server's certificate, cannot be
+    /// read or used.
     #[error(
-        "the administrator's database URL in {path} cannot be used: {message}; state IT must correct the Secret"
+        "the file {path} of the database administrator's Secret cannot be used: {message}; state IT must correct the Secret"
     )]
     Settings {
         /// Path of the file.
         path: String,
-        /// What is wrong with it; never repeats the URL, which contains a password.
+        /// What is wrong with it; never repeats the content, which contains a password.
         message: String,
     },
     /// The server does not answer, or the connection failed.
@@ -94,28 +97,10 @@ pub struct Server {
     folder: PathBuf,
 }
 
-/// The administrator's URL, and the authority (PEM) of the server's certificate.
-struct AdminAccess {
-    url: Url,
-    ca: Option<String>,
-}
-
 impl Server {
     /// Names the folder; it is not read yet.
     pub fn new(folder: &Path) -> Self {
         Self { folder: folder.to_owned() }
-    }
-
-    fn read_admin_access(&self) -> Result<AdminAccess> {
-        let path = self.folder.join("url");
-        let unusable = |message: String| Error::Settings { path: path.display().to_string(), message };
-        let text = std::fs::read_to_string(&path).map_err(|e| unusable(e.to_string()))?;
-        // The text contains a password, so that the message must not repeat it.
-        let url = Url::parse(text.trim()).map_err(|e| unusable(e.to_string()))?;
-        if !matches!(url.scheme(), "postgres" | "postgresql") || !url.has_host() {
-            return Err(unusable("it must be postgres://USER:PASSWORD@HOST:PORT/DATABASE".to_owned()));
-        }
-        Ok(AdminAccess { url, ca: std::fs::read_to_string(self.folder.join("ca.crt")).ok() })
     }
 
     /// Creates the module's role and database unless they exist, checks that the role can connect to no
@@ -123,9 +108,9 @@ impl Server {
     ///
     /// `current_url` is the URL in the module's Secret, if there is one. Its password is kept.
     pub async fn provision(&self, module: &Module, current_url: Option<&str>) -> Result<DatabaseAccess> {
-        let admin = self.read_admin_access()?;
+        let admin = AdminAccess::read(&self.folder)?;
         let name = module.name.database_name(&module.town.name);
-        let mut connection = connect(&admin.url, admin.ca.as_deref()).await?;
+        let mut connection = connect(admin.options.clone(), admin.ca.as_deref()).await?;
         let result = async {
             ensure_role(&mut connection, &name, &owner_comment_of(module)).await?;
             ensure_database(&mut connection, &name).await?;
@@ -138,21 +123,50 @@ impl Server {
     }
 
     /// Drops the role and database `name` of a deleted module, or only locks the role so that the data
-    /// stays. Does nothing unless the comment on the role is `owner` (see [`owner_comment`]).
+    /// stays. A role counts as the module's only if its comment is `owner` (see [`owner_comment`]), and a
+    /// database only if that role owns it. What is not the module's is left as it is.
     pub async fn lock_or_drop(&self, name: &str, owner: &str, drop_data: bool) -> Result<()> {
-        let admin = self.read_admin_access()?;
-        let mut connection = connect(&admin.url, admin.ca.as_deref()).await?;
+        let admin = AdminAccess::read(&self.folder)?;
+        let mut connection = connect(admin.options.clone(), admin.ca.as_deref()).await?;
         let result = async {
-            match read_role_comment(&mut connection, name).await? {
-                None => Ok(()),
-                Some(comment) if comment != owner => Ok(()), // the role was not created for this module
-                Some(_) if drop_data => drop_database_and_role(&mut connection, name).await,
-                Some(_) => lock_role(&mut connection, name).await,
+            let comment = read_role_comment(&mut connection, name).await?;
+            let database_owner = read_database_owner(&mut connection, name).await?;
+            match decide_removal(name, owner, comment.as_deref(), database_owner.as_deref(), drop_data) {
+                Removal::Nothing => Ok(()),
+                Removal::LockRole => lock_role(&mut connection, name).await,
+                Removal::DropDatabaseAndRole => drop_database_and_role(&mut connection, name).await,
             }
         };
         let result = result.await;
         let _ = connection.close().await;
         result
+    }
+}
+
+/// What is done on the server for a deleted module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Removal {
+    Nothing,
+    LockRole,
+    DropDatabaseAndRole,
+}
+
+/// Decides what is done about the role and the database `name` of a deleted module, from the comment on the
+/// role and the owner of the database, each `None` if there is no such role or database. A role of ours may
+/// stand beside a database that is not: the module was refused as `DatabaseForeign` after its role was made.
+fn decide_removal(
+    name: &str,
+    owner: &str,
+    role_comment: Option<&str>,
+    database_owner: Option<&str>,
+    drop_data: bool,
+) -> Removal {
+    let database_is_foreign = database_owner.is_some_and(|database_owner| database_owner != name);
+    match role_comment {
+        Some(comment) if comment != owner => Removal::Nothing,
+        None => Removal::Nothing,
+        Some(_) if drop_data && !database_is_foreign => Removal::DropDatabaseAndRole,
+        Some(_) => Removal::LockRole,
     }
 }
 
@@ -166,8 +180,8 @@ fn owner_comment_of(module: &Module) -> String {
     owner_comment(module.town.ars.as_str(), module.name.as_str())
 }
 
-async fn connect(url: &Url, ca: Option<&str>) -> Result<PgConnection> {
-    let mut options = PgConnectOptions::from_url(url).map_err(Error::from)?.application_name("rathaus");
+async fn connect(options: PgConnectOptions, ca: Option<&str>) -> Result<PgConnection> {
+    let mut options = options.application_name("rathaus");
     if let Some(pem) = ca {
         options = options.ssl_root_cert_from_pem(pem.as_bytes().to_vec());
     }
@@ -202,6 +216,15 @@ async fn read_role_comment(connection: &mut PgConnection, name: &str) -> Result<
     .bind(name)
     .fetch_optional(connection)
     .await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
+}
+
+/// Reads the name of the role that owns a database: `None` if there is no such database.
+async fn read_database_owner(connection: &mut PgConnection, name: &str) -> Result<Option<String>> {
+    let row = sqlx::query("SELECT pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = $1")
+        .bind(name)
+        .fetch_optional(connection)
+        .await?;
     Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
 
@@ -274,7 +297,7 @@ async fn keep_or_set_password(
     current_url: Option<&str>,
 ) -> Result<DatabaseAccess> {
     let password = current_url.and_then(|url| Url::parse(url).ok()?.password().map(str::to_owned));
-    let url = password.as_deref().map(|password| module_url(admin, name, password));
+    let url = password.as_deref().map(|password| admin.module_url(name, password));
     if let Some(url) = url
         && can_log_in(&url, admin.ca.as_deref()).await?
     {
@@ -289,7 +312,7 @@ async fn keep_or_set_password(
         format!("ALTER ROLE {} LOGIN PASSWORD {}", quote_identifier(name), quote_literal(&verifier)),
     )
     .await?;
-    Ok(DatabaseAccess { url: module_url(admin, name, &password).into(), ca: admin.ca.clone() })
+    Ok(DatabaseAccess { url: admin.module_url(name, &password).into(), ca: admin.ca.clone() })
 }
 
 /// Whether a module can log in with this URL. An error other than a refused login, such as too many
@@ -299,7 +322,7 @@ async fn can_log_in(url: &Url, ca: Option<&str>) -> Result<bool> {
     if ca.is_some() {
         url.set_query(Some("sslmode=verify-full")); // the file of `sslrootcert` exists only in the pod
     }
-    match connect(&url, ca).await {
+    match connect(PgConnectOptions::from_url(&url)?, ca).await {
         Ok(connection) => {
             let _ = connection.close().await;
             Ok(true)
@@ -310,26 +333,41 @@ async fn can_log_in(url: &Url, ca: Option<&str>) -> Result<bool> {
     }
 }
 
-/// The administrator's URL with the module's role, password and database instead of the administrator's.
-fn module_url(admin: &AdminAccess, name: &str, password: &str) -> Url {
-    let mut url = admin.url.clone();
-    // These setters fail only for a URL without a host, which `Server::read_admin_access` rejects.
-    let _ = url.set_username(name);
-    let _ = url.set_password(Some(password));
-    url.set_path(name);
-    if admin.ca.is_some() {
-        url.query_pairs_mut()
-            .clear()
-            .extend_pairs([("sslmode", "verify-full"), ("sslrootcert", DATABASE_CA_FILE)]);
-    }
-    url
-}
-
 async fn lock_role(connection: &mut PgConnection, name: &str) -> Result<()> {
     execute(connection, format!("ALTER ROLE {} NOLOGIN PASSWORD NULL", quote_identifier(name))).await
 }
 
+/// Drops a module's database as the module's role, so that the server itself refuses it for a database that
+/// was given to another owner since the owner was read.
 async fn drop_database_and_role(connection: &mut PgConnection, name: &str) -> Result<()> {
-    execute(connection, format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quote_identifier(name))).await?;
-    execute(connection, format!("DROP ROLE IF EXISTS {}", quote_identifier(name))).await
+    let quoted = quote_identifier(name);
+    execute(connection, format!("SET ROLE {quoted}")).await?;
+    execute(connection, format!("DROP DATABASE IF EXISTS {quoted} WITH (FORCE)")).await?;
+    execute(connection, "RESET ROLE".to_owned()).await?;
+    execute(connection, format!("DROP ROLE IF EXISTS {quoted}")).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_database_with_our_comment_and_our_role_as_its_owner_is_dropped() {
+        use Removal::{DropDatabaseAndRole, LockRole, Nothing};
+        let (name, ours) = ("ahaus_e-payment", owner_comment("055540004004", "e-payment"));
+        let other = owner_comment("055540008008", "e-payment");
+        for (comment, database_owner, under_delete, under_retain) in [
+            (Some(ours.as_str()), Some(name), DropDatabaseAndRole, LockRole),
+            (Some(ours.as_str()), None, DropDatabaseAndRole, LockRole),
+            (Some(ours.as_str()), Some("postgres"), LockRole, LockRole),
+            (Some(other.as_str()), Some(name), Nothing, Nothing),
+            (Some(""), Some(name), Nothing, Nothing),
+            (None, Some("postgres"), Nothing, Nothing),
+            (None, None, Nothing, Nothing),
+        ] {
+            let decide = |drop_data| decide_removal(name, &ours, comment, database_owner, drop_data);
+            assert_eq!(decide(true), under_delete, "{comment:?} {database_owner:?} under Delete");
+            assert_eq!(decide(false), under_retain, "{comment:?} {database_owner:?} under Retain");
+        }
+    }
 }

@@ -7,7 +7,8 @@ use std::fmt::Debug;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams};
+use kube::api::{ApiResource, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams};
+use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,6 +21,9 @@ use crate::tenant::FIELD_MANAGER;
 /// operator has cleaned up and removed it.
 pub const FINALIZER: &str = "rathaus.dev/cleanup";
 
+/// Finalizers that Kubernetes' garbage collector adds to a deleted object, and removes again itself.
+const GARBAGE_COLLECTOR: [&str; 2] = ["foregroundDeletion", "orphan"];
+
 /// Adds [`FINALIZER`] to an object, unless it is already set.
 pub async fn add_finalizer<K>(api: &Api<K>, object: &K) -> Result<(), Error>
 where
@@ -29,7 +33,7 @@ where
         return Ok(());
     }
     let finalizers = object.finalizers().iter().map(String::as_str).chain([FINALIZER]).collect();
-    write_finalizers(api, object, finalizers).await
+    write_finalizers(api, object.meta(), finalizers).await
 }
 
 /// Removes [`FINALIZER`] from an object, so that the API server can delete it.
@@ -38,19 +42,43 @@ where
     K: Resource + Clone + Debug + DeserializeOwned,
 {
     let others = object.finalizers().iter().map(String::as_str).filter(|name| *name != FINALIZER).collect();
-    write_finalizers(api, object, others).await
+    write_finalizers(api, object.meta(), others).await
 }
 
-async fn write_finalizers<K>(api: &Api<K>, object: &K, finalizers: Vec<&str>) -> Result<(), Error>
+/// Removes all finalizers from the objects of a kind in a namespace that is about to go, except the
+/// operator's own and the garbage collector's. Nobody else may decide how long a municipality stays.
+pub async fn remove_foreign_finalizers<K>(client: &Client, namespace: &str) -> Result<(), Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+{
+    let api = Api::<K>::namespaced(client.clone(), namespace);
+    let action = format!("list {} in {namespace}", K::plural(&()));
+    let objects = api.list_metadata(&ListParams::default()).await.map_err(Error::from_kube(action))?;
+    for object in objects.items {
+        let (kept, foreign): (Vec<_>, Vec<_>) = object
+            .finalizers()
+            .iter()
+            .map(String::as_str)
+            .partition(|name| *name == FINALIZER || GARBAGE_COLLECTOR.contains(name));
+        if !foreign.is_empty() {
+            tracing::info!(kind = %K::kind(&()), name = object.name_any(), namespace, ?foreign, "remove finalizers");
+            write_finalizers(&api, object.meta(), kept).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn write_finalizers<K>(api: &Api<K>, object: &ObjectMeta, finalizers: Vec<&str>) -> Result<(), Error>
 where
     K: Resource + Clone + Debug + DeserializeOwned,
 {
+    let name = object.name.clone().unwrap_or_default();
     // With the resource version, the write fails if another client has changed the object in the meantime.
-    let patch = json!({"metadata": {"resourceVersion": object.resource_version(), "finalizers": finalizers}});
-    match api.patch_metadata(&object.name_any(), &PatchParams::default(), &Patch::Merge(&patch)).await {
+    let patch = json!({"metadata": {"resourceVersion": object.resource_version, "finalizers": finalizers}});
+    match api.patch_metadata(&name, &PatchParams::default(), &Patch::Merge(&patch)).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-        Err(error) => Err(Error::from_kube(format!("write the finalizers of {}", object.name_any()))(error)),
+        Err(error) => Err(Error::from_kube(format!("write the finalizers of {name}"))(error)),
     }
 }
 

@@ -15,11 +15,13 @@ mod watches;
 
 pub use apply::{Applied, apply, delete_namespace, first_of_kind, has_obsolete, prune};
 pub use children::{
-    Children, get_namespace, get_secret, list_foreign, list_module_children, list_pods, list_town_children,
+    Children, get_module_metadata, get_municipality, get_namespace, get_secret, list_foreign,
+    list_module_children, list_pods, list_town_children,
 };
 pub use error::Error;
 pub use lifecycle::{
-    FINALIZER, add_finalizer, is_crd_being_deleted, read_conditions, remove_finalizer, write_status,
+    FINALIZER, add_finalizer, is_crd_being_deleted, read_conditions, remove_finalizer,
+    remove_foreign_finalizers, write_status,
 };
 pub use tokens::fetch_token_authority;
 pub use watches::watch_client;

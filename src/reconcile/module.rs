@@ -19,11 +19,13 @@ use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 use super::context::{Context, list_readable};
 use super::{retry, town};
 use crate::api::conditions::{CLASS_ACCEPTED, DATABASE_READY, DEPLOYED, READY, SERVICE_MODULE_CONDITIONS};
-use crate::api::{DeletionPolicy, Municipality, ServiceModule, ServiceModuleStatus};
+use crate::api::{Municipality, ServiceModule, ServiceModuleStatus};
 use crate::cluster::{self, Applied, Children, FINALIZER};
 use crate::desired::{self, Kind, module::Environment};
 use crate::status::{self, Isolation, Outcome, Report, Step};
-use crate::tenant::{self, Module, ModuleContext, NamespaceClaim, Rejection, Town, TownName};
+use crate::tenant::{
+    self, DataFate, DeletionEvidence, Module, ModuleContext, NamespaceClaim, Rejection, Town, TownName,
+};
 
 pub(super) const KIND: &str = "servicemodule";
 
@@ -45,9 +47,7 @@ pub(super) async fn reconcile(
             removed.err().map(|error| Report { steps: vec![Step::failed(READY, &error)] })
         }
         Err(unreadable) => Some(Report::unreadable(&unreadable.error)),
-        Ok(raw) if raw.meta().deletion_timestamp.is_some() => {
-            ctx.with_timeout(clean_up(raw, town, &ctx)).await
-        }
+        Ok(raw) if raw.meta().deletion_timestamp.is_some() => ctx.with_timeout(clean_up(raw, &ctx)).await,
         Ok(raw) if raw.spec.suspend => Some(Report::suspended("the module")),
         Ok(_) if town.is_some_and(|town| town.spec.suspend) => Some(Report::suspended("the municipality")),
         Ok(raw) => ctx.with_timeout(async { Some(provision(raw, town, &ctx, &mut provisioned).await) }).await,
@@ -218,7 +218,7 @@ fn is_routed_or_available(children: &Children) -> bool {
 
 /// Cleans up after a deleted ServiceModule. Returns `None` once the finalizer is removed and no status can
 /// be written any more.
-async fn clean_up(raw: &ServiceModule, town: Option<&Municipality>, ctx: &Context) -> Option<Report> {
+async fn clean_up(raw: &ServiceModule, ctx: &Context) -> Option<Report> {
     if !raw.finalizers().iter().any(|name| name == FINALIZER) {
         return None;
     }
@@ -226,7 +226,7 @@ async fn clean_up(raw: &ServiceModule, town: Option<&Municipality>, ctx: &Contex
         return Some(Report { steps: vec![stale] });
     }
     let api = Api::<ServiceModule>::namespaced(ctx.client.clone(), &raw.namespace().unwrap_or_default());
-    let step = match delete_children_and_database(raw, town, ctx).await {
+    let step = match delete_children_and_database(raw, ctx).await {
         Ok(true) => Step::failed(READY, &cluster::remove_finalizer(&api, raw).await.err()?),
         Ok(false) => {
             let message = "pods and routes are being removed".to_owned();
@@ -237,47 +237,59 @@ async fn clean_up(raw: &ServiceModule, town: Option<&Municipality>, ctx: &Contex
     Some(Report { steps: vec![step] })
 }
 
-/// Returns true once all objects of the module are gone and its database is locked or dropped, as the
-/// town's deletion policy says.
-///
-/// Nothing is changed if the ServiceModule is deleted only because its CustomResourceDefinition is, or if
-/// its namespace does not belong to a municipality: then the operator has created nothing for it.
-async fn delete_children_and_database(
-    raw: &ServiceModule,
-    town: Option<&Municipality>,
-    ctx: &Context,
-) -> Result<bool, cluster::Error> {
+/// Returns true once all objects of the module are gone and its database is locked or dropped, as
+/// [`DeletionEvidence::data_fate`] decides.
+async fn delete_children_and_database(raw: &ServiceModule, ctx: &Context) -> Result<bool, cluster::Error> {
     let (namespace, name) = (raw.namespace().unwrap_or_default(), raw.name_any());
-    let Some(town) = town else { return Ok(true) };
-    if cluster::is_crd_being_deleted(&ctx.client, ServiceModule::crd_name()).await? {
-        return Ok(true);
-    }
-    let observed = cluster::get_namespace(&ctx.client, &namespace).await?;
-    if !observed.as_ref().is_some_and(|observed| tenant::is_made_for(observed.meta(), &town.spec.ars)) {
-        return Ok(true);
-    }
+    let evidence = read_evidence(&namespace, &name, ctx).await?;
+    let fate = evidence.data_fate(raw);
+    let Some(town) = evidence.town.as_ref().filter(|_| fate != DataFate::Untouched) else { return Ok(true) };
     // If the namespace is being deleted, the API server deletes the children. The operator may have lost its
     // rights there already.
-    if observed.is_some_and(|observed| observed.meta().deletion_timestamp.is_none()) {
+    if !evidence.namespace_goes() {
         let children = cluster::list_module_children(&ctx.client, &namespace, &name).await?;
         cluster::prune(&ctx.client, &children, &Applied::default()).await?;
         if !children.is_empty() {
             return Ok(false);
         }
     }
-    lock_or_drop_database(town, &name, ctx).await?;
+    lock_or_drop_database(town, &name, fate == DataFate::Dropped, ctx).await?;
     Ok(true)
+}
+
+/// Reads from the API server what the decision about the data needs. What causes a deletion is read after
+/// what it deletes, so that the cause is seen whenever the effect is: first the module, then its namespace,
+/// its municipality, and the definitions.
+async fn read_evidence(
+    namespace: &str,
+    name: &str,
+    ctx: &Context,
+) -> Result<DeletionEvidence, cluster::Error> {
+    let client = &ctx.client;
+    let Some(town) = TownName::from_namespace(namespace) else { return Ok(DeletionEvidence::default()) };
+    let module = cluster::get_module_metadata(client, namespace, name).await?;
+    let observed = cluster::get_namespace(client, namespace).await?;
+    let town = cluster::get_municipality(client, town.as_str()).await?;
+    let town_goes = town.as_ref().is_some_and(|town| town.meta().deletion_timestamp.is_some());
+    Ok(DeletionEvidence {
+        module,
+        town,
+        namespace: observed,
+        module_definition_goes: cluster::is_crd_being_deleted(client, ServiceModule::crd_name()).await?,
+        town_definition_goes: town_goes
+            && cluster::is_crd_being_deleted(client, Municipality::crd_name()).await?,
+    })
 }
 
 async fn lock_or_drop_database(
     town: &Municipality,
     module: &str,
+    drop_data: bool,
     ctx: &Context,
 ) -> Result<(), cluster::Error> {
     let names = (TownName::parse(&town.name_any()), tenant::ModuleName::parse(module));
     let (Ok(town_name), Ok(module_name)) = names else { return Ok(()) };
     let owner = cluster::database::owner_comment(&town.spec.ars, module);
-    let drop_data = town.spec.deletion_policy == DeletionPolicy::Delete;
     match ctx.server.lock_or_drop(&module_name.database_name(&town_name), &owner, drop_data).await {
         Ok(()) => Ok(()),
         Err(error) if drop_data => Err(error.into()),

@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::jiff::Timestamp;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
@@ -15,7 +16,7 @@ use kube::{Api, Client, CustomResourceExt, Resource, ResourceExt};
 use super::context::{Context, list_readable};
 use super::retry;
 use crate::api::conditions::{ACCESS_READY, ISOLATED, MUNICIPALITY_CONDITIONS, NAMESPACE_READY, READY};
-use crate::api::{ModuleCount, Municipality, MunicipalityStatus};
+use crate::api::{ModuleCount, Municipality, MunicipalityStatus, ServiceModule};
 use crate::cluster::{self, Applied, Children, FINALIZER};
 use crate::desired::{self, AdditiveKind};
 use crate::status::{self, Outcome, Report, Step};
@@ -128,21 +129,11 @@ async fn clean_up(raw: &Municipality, ctx: &Context) -> Option<Report> {
         return Some(Report { steps: vec![stale] });
     }
     match remove_namespace(raw, ctx).await {
-        Ok(true) => {
+        Ok(None) => {
             let removed = cluster::remove_finalizer(&Api::all(ctx.client.clone()), raw).await;
             removed.err().map(|error| failure_report(&error))
         }
-        Ok(false) => {
-            let message = "the namespace and its modules are being removed".to_owned();
-            Some(Report {
-                steps: vec![Step {
-                    condition: READY,
-                    outcome: Outcome::Waiting,
-                    reason: "Deleting",
-                    message,
-                }],
-            })
-        }
+        Ok(Some(waiting)) => Some(Report { steps: vec![waiting] }),
         Err(error) => Some(failure_report(&error)),
     }
 }
@@ -151,24 +142,45 @@ fn failure_report(error: &cluster::Error) -> Report {
     Report { steps: vec![Step::failed(READY, error)] }
 }
 
-/// Deletes the town's namespace; returns true once it is gone or must stay. It must stay if the operator
-/// did not create it for this town, or if the Municipality is deleted only because its
-/// CustomResourceDefinition is.
-async fn remove_namespace(raw: &Municipality, ctx: &Context) -> Result<bool, cluster::Error> {
-    let Ok(name) = TownName::parse(&raw.name_any()) else { return Ok(true) };
+/// Deletes the town's namespace, and returns what it waits for; `None` once the namespace is gone or must
+/// stay. It must stay if the operator did not create it for this town, or if the Municipality is deleted only
+/// because its CustomResourceDefinition is.
+async fn remove_namespace(raw: &Municipality, ctx: &Context) -> Result<Option<Step>, cluster::Error> {
+    let Ok(name) = TownName::parse(&raw.name_any()) else { return Ok(None) };
     if cluster::is_crd_being_deleted(&ctx.client, Municipality::crd_name()).await? {
-        return Ok(true);
+        return Ok(None);
     }
     let Some(namespace) = cluster::get_namespace(&ctx.client, &name.namespace()).await? else {
-        return Ok(true);
+        return Ok(None);
     };
     if !tenant::is_made_for(namespace.meta(), &raw.spec.ars) {
-        return Ok(true);
+        return Ok(None);
     }
+    remove_foreign_finalizers(&name.namespace(), ctx).await?;
     if namespace.meta().deletion_timestamp.is_none() {
         cluster::delete_namespace(&ctx.client, &namespace).await?;
     }
-    Ok(false)
+    let modules = list_readable(&ctx.modules);
+    let modules = modules.iter().filter_map(|module| module.0.as_ref().ok());
+    let remaining = modules.filter(|module| module.namespace().as_deref() == Some(&name.namespace()));
+    Ok(Some(status::describe_removal(&namespace, remaining)))
+}
+
+/// Removes the finalizers of others from the objects that a town can write, since they would keep its
+/// namespace for ever. It happens before the namespace is deleted, because the operator's rights on Secrets go
+/// with the namespace's RoleBindings, and again until the namespace is gone. Meanwhile the admission policy
+/// rathaus-finalizers-guard lets no town add one.
+async fn remove_foreign_finalizers(namespace: &str, ctx: &Context) -> Result<(), cluster::Error> {
+    cluster::remove_foreign_finalizers::<ServiceModule>(&ctx.client, namespace).await?;
+    match cluster::remove_foreign_finalizers::<Secret>(&ctx.client, namespace).await {
+        // The RoleBinding is gone or was never there. The namespace goes all the same, and its conditions tell
+        // what remains.
+        Err(error @ cluster::Error::Forbidden { .. }) => {
+            tracing::debug!(%error, namespace, "finalizers of Secrets not read");
+            Ok(())
+        }
+        result => result,
+    }
 }
 
 async fn write_status(
@@ -217,8 +229,7 @@ fn count_modules(namespace: &str, ctx: &Context) -> ModuleCount {
     let modules = ctx.modules.state();
     let in_namespace = modules.iter().filter(|module| module.namespace().as_deref() == Some(namespace));
     let is_ready = |module: &Arc<DeserializeGuard<_>>| {
-        let status =
-            module.0.as_ref().ok().and_then(|module: &crate::api::ServiceModule| module.status.as_ref());
+        let status = module.0.as_ref().ok().and_then(|module: &ServiceModule| module.status.as_ref());
         status.is_some_and(|status| status::is_condition_true(&status.conditions, READY))
     };
     let (total, ready) =

@@ -6,6 +6,7 @@
 //! reads a raw spec. All functions here are pure: they use no client, no clock and no disk.
 
 mod class;
+mod deletion;
 mod e_payment;
 mod module;
 mod names;
@@ -15,6 +16,7 @@ mod secrets;
 mod town;
 
 pub use class::{Class, resolve as resolve_class};
+pub use deletion::{DataFate, DeletionEvidence};
 pub use module::{Configuration, Module, ModuleContext, resolve as resolve_module};
 pub use names::{Ars, Hostname, Image, ModuleName, TownName, Version};
 pub use ownership::{ARS_LABEL, FIELD_MANAGER, is_applied_by_us, is_made_for};

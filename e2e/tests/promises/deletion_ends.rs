@@ -4,8 +4,6 @@
 //! Promise: deletion always ends, and data goes only where the policy says so.
 
 use k8s_openapi::api::apps::v1::Deployment;
-use kube::Api;
-use kube::api::ListParams;
 use serde_json::{Value, json};
 
 use crate::support::{TOKEN, Town, delete, gone, municipality};
@@ -70,25 +68,6 @@ pub async fn deleted_data_is_dropped_with_its_role() {
     // The town leaves with a module still running.
     town.remove().await;
     assert_eq!(on_server("del-b").await, (String::new(), String::new()));
-}
-
-pub async fn a_namespace_deleted_by_hand_ends_and_comes_back_with_the_towns_data() {
-    let town = Town::admit(&client().await, "del-c", "303").await;
-    town.opt_in("e-payment").await;
-    town.module_ready("e-payment").await;
-    let namespaces = Api::<k8s_openapi::api::core::v1::Namespace>::all(town.client.clone());
-    let before = namespaces.get("mun-del-c").await.unwrap().metadata.uid;
-    namespaces.delete("mun-del-c", &Default::default()).await.unwrap();
-    crate::support::eventually("the namespace is made anew", || async {
-        let uid = namespaces.get_opt("mun-del-c").await.unwrap().and_then(|namespace| namespace.metadata.uid);
-        if uid.is_some() && uid != before { Ok(()) } else { Err(format!("{uid:?}")) }
-    })
-    .await;
-    town.ready().await;
-    town.opt_in("e-payment").await;
-    town.module_ready("e-payment").await;
-    assert_eq!(town.modules().list(&ListParams::default()).await.unwrap().items.len(), 1);
-    town.remove().await;
 }
 
 pub async fn a_refused_town_can_leave_and_takes_nothing_along() {

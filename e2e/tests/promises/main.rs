@@ -13,6 +13,7 @@ mod api_accepts_and_rejects;
 mod bad_input_is_told;
 mod citizens_pay;
 mod deletion_ends;
+mod deletion_needs_intent;
 mod drift_is_repaired;
 mod erased_definitions_erase_no_data;
 mod isolation_holds;
@@ -65,7 +66,9 @@ fn side_by_side() -> Vec<Trial> {
         bad_input_is_told::a_hostname_or_ars_that_is_foreign_or_taken_is_told_and_clears_when_mended,
         deletion_ends::retained_data_outlives_the_module_and_is_there_when_it_comes_back,
         deletion_ends::deleted_data_is_dropped_with_its_role,
-        deletion_ends::a_namespace_deleted_by_hand_ends_and_comes_back_with_the_towns_data,
+        deletion_needs_intent::a_class_and_a_namespace_that_disappear_leave_the_data_and_a_person_takes_it,
+        deletion_needs_intent::a_refused_module_leaves_the_foreign_database_when_it_goes,
+        deletion_needs_intent::a_town_cannot_hold_up_its_removal_by_finalizers,
         deletion_ends::a_refused_town_can_leave_and_takes_nothing_along,
         nothing_foreign_is_touched::invariant_3_a_namespace_that_is_there_is_not_adopted,
         nothing_foreign_is_touched::invariant_3_objects_with_forged_labels_are_neither_taken_over_nor_pruned,
