@@ -16,7 +16,8 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{ModuleClass, Municipality, ServiceModule};
-use crate::cluster::database::Server;
+use crate::cluster::{self, database::Server};
+use crate::desired::Tolerated;
 use crate::reconcile::{self, Elector};
 use crate::serve::{self, Health, LogFormat};
 use crate::settings::Settings;
@@ -55,6 +56,7 @@ pub struct Args {
 pub async fn execute(args: Args) -> anyhow::Result<()> {
     serve::init_logs(args.log_format);
     let settings = Settings::read(&args.settings)?;
+    let tolerated = Tolerated::new(&settings.tolerated)?;
     let stop = stop_on_signal()?;
     let health = Arc::new(Health::default());
     let probes = tokio::spawn(serve::serve_probes(args.listen, health.clone(), stop.clone()));
@@ -70,16 +72,29 @@ pub async fn execute(args: Args) -> anyhow::Result<()> {
         identity: args.pod_name,
     };
     let (metrics, server) = (health.metrics.clone(), Server::new(&args.database_dir));
-    let lead = elector.run(&stop, |term| async move {
-        metrics.set_leader(true);
-        reconcile::run(client, settings, server, metrics.clone(), term).await;
-        metrics.set_leader(false);
+    let mut failure = None;
+    let lead = elector.run(&stop, |term| {
+        let failure = &mut failure;
+        async move {
+            metrics.set_leader(true);
+            // Only the leader creates the key: a leader of an older version has made its last object by then.
+            match cluster::keep_seal_key(&client, &args.pod_namespace).await {
+                Ok(key) => {
+                    reconcile::run(client, settings, server, key, tolerated, metrics.clone(), term).await;
+                }
+                Err(error) => *failure = Some(error),
+            }
+            metrics.set_leader(false);
+        }
     });
     tokio::select! {
         result = lead => result?,
         () = async { stop.cancelled().await; sleep(SHUTDOWN_TIMEOUT).await } => {
             bail!("running reconciles did not end within {} s", SHUTDOWN_TIMEOUT.as_secs());
         }
+    }
+    if let Some(error) = failure {
+        return Err(error.into());
     }
     if !stop.is_cancelled() {
         bail!("the watches ended unexpectedly");

@@ -16,12 +16,13 @@ use kube::runtime::reflector::Store;
 
 use crate::api::conditions::READY;
 use crate::api::{ModuleClass, Municipality, ServiceModule};
-use crate::cluster::{self, database::Server};
+use crate::cluster::{self, TownObjects, database::Server};
+use crate::desired::Tolerated;
 use crate::desired::module::TokenAuthority;
 use crate::serve::Metrics;
 use crate::settings::Settings;
 use crate::status::{Outcome, Report, Step, condition_events};
-use crate::tenant::FIELD_MANAGER;
+use crate::tenant::{FIELD_MANAGER, SealKey};
 
 /// Limits one run. A healthy run takes far less; without the limit, the client's own retries could go on
 /// for minutes.
@@ -35,6 +36,10 @@ pub struct Context {
     pub settings: Settings,
     /// The shared database server.
     pub server: Server,
+    /// The key by which the operator recognises its own objects.
+    pub seal_key: SealKey,
+    /// The fields of its objects that the platform fills.
+    pub tolerated: Tolerated,
     /// The operator's metrics.
     pub metrics: Arc<Metrics>,
     /// Cache of all Municipalities, kept up to date by a watch.
@@ -55,6 +60,8 @@ impl Context {
         client: Client,
         settings: Settings,
         server: Server,
+        seal_key: SealKey,
+        tolerated: Tolerated,
         metrics: Arc<Metrics>,
         towns: Store<DeserializeGuard<Municipality>>,
         classes: Store<DeserializeGuard<ModuleClass>>,
@@ -67,6 +74,8 @@ impl Context {
             client,
             settings,
             server,
+            seal_key,
+            tolerated,
             metrics,
             towns,
             classes,
@@ -75,6 +84,11 @@ impl Context {
             token_authority: tokio::sync::Mutex::default(),
             failures: Mutex::default(),
         }
+    }
+
+    /// Access to the objects of the municipality with this ARS.
+    pub(super) fn objects<'a>(&'a self, ars: &'a str) -> TownObjects<'a> {
+        TownObjects { client: &self.client, key: &self.seal_key, tolerated: &self.tolerated, ars }
     }
 
     /// Waits until all caches have been filled once, since objects are checked against each other.

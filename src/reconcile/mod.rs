@@ -29,8 +29,10 @@ pub use context::Context;
 pub use leader::Elector;
 
 use crate::cluster::database::Server;
+use crate::desired::Tolerated;
 use crate::serve::Metrics;
 use crate::settings::Settings;
+use crate::tenant::SealKey;
 use triggers::{Receivers, Triggers};
 
 /// Number of objects of each kind that are reconciled at a time. The client opens a connection for each
@@ -48,6 +50,8 @@ pub async fn run(
     client: Client,
     settings: Settings,
     server: Server,
+    seal_key: SealKey,
+    tolerated: Tolerated,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
 ) {
@@ -59,6 +63,8 @@ pub async fn run(
         client.clone(),
         settings,
         server,
+        seal_key,
+        tolerated,
         metrics,
         town_store.clone(),
         class_store.clone(),

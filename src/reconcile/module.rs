@@ -99,7 +99,8 @@ async fn run_pipeline(
         .await
         .map_err(failed(READY))?;
 
-    let children = cluster::list_module_children(&ctx.client, &namespace, module.name.as_str())
+    let objects = ctx.objects(module.town.ars.as_str());
+    let children = cluster::list_module_children(objects, &namespace, module.name.as_str())
         .await
         .map_err(failed(DEPLOYED))?;
     let database = ctx.server.provision(&module, current_database_url(&children).as_deref()).await;
@@ -116,9 +117,7 @@ async fn run_pipeline(
     let inputs = Environment { database, authority, routed: is_routed_or_available(&children) };
     let mut applied = Applied::default();
     let plan = desired::module::plan(&module, &inputs, &ctx.settings);
-    cluster::apply(&ctx.client, plan.into_objects(), &children, &mut applied)
-        .await
-        .map_err(failed(DEPLOYED))?;
+    cluster::apply(objects, plan.into_objects(), &children, &mut applied).await.map_err(failed(DEPLOYED))?;
     cluster::prune(&ctx.client, &children, &applied).await.map_err(failed(DEPLOYED))?;
     let pods = match applied.first_of_kind::<Deployment>(Kind::Deployment) {
         Some(deployment) if status::is_available(&deployment) => Vec::new(),
@@ -156,7 +155,8 @@ async fn resolve_isolated_town(
     };
     let town = town::resolve_town(raw, ctx);
     let observed = cluster::get_namespace(&ctx.client, namespace).await?;
-    if let NamespaceClaim::Denied(rejection) = tenant::namespace_claim(raw, observed.as_ref()) {
+    if let NamespaceClaim::Denied(rejection) = tenant::namespace_claim(raw, observed.as_ref(), &ctx.seal_key)
+    {
         return Ok(Err(rejection));
     }
     // The condition only orders the work: no module may run in a namespace before its network policies and
@@ -233,14 +233,14 @@ async fn delete_children_and_database(
     if cluster::is_crd_being_deleted(&ctx.client, ServiceModule::crd_name()).await? {
         return Ok(true);
     }
-    let observed = cluster::get_namespace(&ctx.client, &namespace).await?;
-    if !observed.as_ref().is_some_and(|observed| tenant::is_made_for(observed.meta(), &town.spec.ars)) {
+    let Some(observed) = cluster::get_namespace(&ctx.client, &namespace).await? else { return Ok(true) };
+    if !town::is_ours(&observed, &town.spec.ars, ctx)? {
         return Ok(true);
     }
     // If the namespace is being deleted, the API server deletes the children. The operator may have lost its
     // rights there already.
-    if observed.is_some_and(|observed| observed.meta().deletion_timestamp.is_none()) {
-        let children = cluster::list_module_children(&ctx.client, &namespace, &name).await?;
+    if observed.meta().deletion_timestamp.is_none() {
+        let children = cluster::list_module_children(ctx.objects(&town.spec.ars), &namespace, &name).await?;
         cluster::prune(&ctx.client, &children, &Applied::default()).await?;
         if !children.is_empty() {
             return Ok(false);

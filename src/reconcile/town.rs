@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
+use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::jiff::Timestamp;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
@@ -19,7 +20,7 @@ use crate::api::{ModuleCount, Municipality, MunicipalityStatus};
 use crate::cluster::{self, Applied, Children, FINALIZER};
 use crate::desired;
 use crate::status::{self, Outcome, Report, Step};
-use crate::tenant::{self, Ars, NamespaceClaim, Rejection, Town, TownName};
+use crate::tenant::{self, Ars, NamespaceClaim, Ownership, Rejection, Town, TownName};
 
 const KIND: &str = "municipality";
 
@@ -58,21 +59,23 @@ async fn run_pipeline(raw: &Municipality, ctx: &Context, steps: &mut Vec<Step>) 
     let failed = |condition| move |error: cluster::Error| Step::failed(condition, &error);
     let (client, mut applied) = (&ctx.client, Applied::default());
     let town = resolve_town(raw, ctx)?;
+    let objects = ctx.objects(town.ars.as_str());
     let name = town.name.namespace();
     let namespace = cluster::get_namespace(client, &name).await.map_err(failed(NAMESPACE_READY))?;
-    if let NamespaceClaim::Denied(rejection) = tenant::namespace_claim(raw, namespace.as_ref()) {
+    if let NamespaceClaim::Denied(rejection) = tenant::namespace_claim(raw, namespace.as_ref(), &ctx.seal_key)
+    {
         return Err(rejection.into());
     }
     cluster::add_finalizer(&Api::all(client.clone()), raw).await.map_err(failed(READY))?;
 
     let waves = desired::town::plan(&town, &ctx.settings).into_waves();
     let none = Children::new();
-    cluster::apply(client, vec![waves.namespace], &none, &mut applied)
+    cluster::apply(objects, vec![waves.namespace], &none, &mut applied)
         .await
         .map_err(failed(NAMESPACE_READY))?;
     steps.push(Step::ready(NAMESPACE_READY, "Created", format!("namespace {name} exists")));
 
-    cluster::apply(client, vec![waves.operator], &none, &mut applied).await.map_err(failed(ACCESS_READY))?;
+    cluster::apply(objects, vec![waves.operator], &none, &mut applied).await.map_err(failed(ACCESS_READY))?;
     if applied.changed {
         let message = "the operator waits until its new rights in the namespace take effect".to_owned();
         return Err(Step {
@@ -82,13 +85,13 @@ async fn run_pipeline(raw: &Municipality, ctx: &Context, steps: &mut Vec<Step>) 
             message,
         });
     }
-    let children = cluster::list_town_children(client, &town.name).await.map_err(failed(ACCESS_READY))?;
-    cluster::apply(client, vec![waves.administrators], &children, &mut applied)
+    let children = cluster::list_town_children(objects, &town.name).await.map_err(failed(ACCESS_READY))?;
+    cluster::apply(objects, vec![waves.administrators], &children, &mut applied)
         .await
         .map_err(failed(ACCESS_READY))?;
     steps.push(Step::ready(ACCESS_READY, "Bound", "administrators and operator have their rights"));
 
-    cluster::apply(client, waves.isolation, &children, &mut applied).await.map_err(failed(ISOLATED))?;
+    cluster::apply(objects, waves.isolation, &children, &mut applied).await.map_err(failed(ISOLATED))?;
     cluster::prune(client, &children, &applied).await.map_err(failed(ISOLATED))?;
     steps.push(Step::ready(ISOLATED, "Enforced", "network policies, limits and quota are in force"));
     Ok(())
@@ -130,6 +133,18 @@ fn failure_report(error: &cluster::Error) -> Report {
     Report { steps: vec![Step::failed(READY, error)] }
 }
 
+/// Whether the namespace carries the town's seal. One that still waits for the upgrade is an error: whether it
+/// is ours has not been decided, and nothing is deleted until then.
+pub(super) fn is_ours(namespace: &Namespace, ars: &str, ctx: &Context) -> Result<bool, cluster::Error> {
+    match tenant::ownership(&ctx.seal_key, "Namespace", namespace.meta(), ars) {
+        Ownership::Ours => Ok(true),
+        Ownership::Foreign => Ok(false),
+        Ownership::Unsealed => {
+            Err(cluster::Error::Unsealed { kind: "Namespace".to_owned(), name: namespace.name_any() })
+        }
+    }
+}
+
 /// Deletes the town's namespace; returns true once it is gone or must stay. It must stay if the operator
 /// did not create it for this town, or if the Municipality is deleted only because its
 /// CustomResourceDefinition is.
@@ -141,7 +156,7 @@ async fn remove_namespace(raw: &Municipality, ctx: &Context) -> Result<bool, clu
     let Some(namespace) = cluster::get_namespace(&ctx.client, &name.namespace()).await? else {
         return Ok(true);
     };
-    if !tenant::is_made_for(namespace.meta(), &raw.spec.ars) {
+    if !is_ours(&namespace, &raw.spec.ars, ctx)? {
         return Ok(true);
     }
     if namespace.meta().deletion_timestamp.is_none() {

@@ -3,7 +3,6 @@
 
 //! Triggers: changes of other objects that make the operator reconcile an object.
 
-use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -117,17 +116,22 @@ impl Triggers {
         }
     }
 
-    /// Triggers the object that the child's labels name. A forged label only causes a needless run.
-    fn child_changed(&self, namespace: Option<&str>, labels: &BTreeMap<String, String>) {
-        match (namespace, labels.get(labels::MODULE), labels.get(labels::MUNICIPALITY)) {
-            (Some(namespace), Some(module), _) => self.trigger_module(namespace, module),
-            (_, None, Some(town)) => self.trigger_town(town),
-            _ => {}
+    /// Triggers the object that the child is made for, which its namespace and name tell. Labels do not: they
+    /// may have been removed or forged, and that is what is to be repaired.
+    fn child_changed(&self, kind: Kind, namespace: Option<&str>, name: &str) {
+        match namespace {
+            Some(namespace) if !labels::is_town_object(name) => self.trigger_module(namespace, name),
+            namespace => {
+                let namespace = if kind == Kind::Namespace { name } else { namespace.unwrap_or_default() };
+                if let Some(town) = TownName::from_namespace(namespace) {
+                    self.trigger_town(town.as_str());
+                }
+            }
         }
     }
 }
 
-/// Watches the metadata of the objects that the operator has applied, and triggers their owners. Secrets and
+/// Watches the metadata of the objects that the operator has made, and triggers their owners. Secrets and
 /// ConfigMaps are not watched, since the operator has no cluster-wide right to read them: their drift is
 /// repaired by the periodic resync.
 pub(super) async fn watch_children(client: Client, triggers: Arc<Triggers>) {
@@ -136,12 +140,12 @@ pub(super) async fn watch_children(client: Client, triggers: Arc<Triggers>) {
         let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(client.clone(), &kind.api_resource());
         let managed =
             watcher::Config::default().any_semantic().labels(&format!("{}=rathaus", labels::MANAGED_BY));
-        watcher(api, managed).default_backoff().touched_objects().boxed()
+        watcher(api, managed).default_backoff().touched_objects().map(|event| (*kind, event)).boxed()
     });
     stream::select_all(streams)
-        .for_each(|event| {
+        .for_each(|(kind, event)| {
             match event {
-                Ok(child) => triggers.child_changed(child.namespace().as_deref(), child.labels()),
+                Ok(child) => triggers.child_changed(kind, child.namespace().as_deref(), &child.name_any()),
                 Err(error) => tracing::warn!(%error, "watch failed"),
             }
             futures::future::ready(())
