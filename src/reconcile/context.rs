@@ -55,6 +55,13 @@ pub struct Context {
     pub(super) failures: Mutex<HashMap<String, u32>>,
 }
 
+/// The watch caches of the three kinds that people write.
+pub(super) struct Stores {
+    pub towns: Store<DeserializeGuard<Municipality>>,
+    pub classes: Store<DeserializeGuard<ModuleClass>>,
+    pub modules: Store<DeserializeGuard<ServiceModule>>,
+}
+
 impl Context {
     pub(super) fn new(
         client: Client,
@@ -63,9 +70,7 @@ impl Context {
         seal_key: SealKey,
         tolerated: Tolerated,
         metrics: Arc<Metrics>,
-        towns: Store<DeserializeGuard<Municipality>>,
-        classes: Store<DeserializeGuard<ModuleClass>>,
-        modules: Store<DeserializeGuard<ServiceModule>>,
+        Stores { towns, classes, modules }: Stores,
     ) -> Self {
         let reporter =
             Reporter { controller: FIELD_MANAGER.to_owned(), instance: std::env::var("POD_NAME").ok() };

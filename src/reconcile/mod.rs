@@ -26,6 +26,7 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 pub use context::Context;
+use context::Stores;
 pub use leader::Elector;
 
 use crate::cluster::database::Server;
@@ -66,9 +67,7 @@ pub async fn run(
         seal_key,
         tolerated,
         metrics,
-        town_store.clone(),
-        class_store.clone(),
-        module_store.clone(),
+        Stores { towns: town_store.clone(), classes: class_store.clone(), modules: module_store.clone() },
     ));
     let triggers = Arc::new(triggers);
 

@@ -152,3 +152,30 @@ pub(super) async fn watch_children(client: Client, triggers: Arc<Triggers>) {
         })
         .await;
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn a_changed_child_triggers_its_owner_whatever_its_labels_say() {
+        let (triggers, mut receivers) = Triggers::new();
+        triggers.child_changed(Kind::Deployment, Some("mun-ahaus"), "e-payment");
+        let module = receivers.modules.next().now_or_never().flatten().unwrap();
+        assert_eq!((module.namespace.as_deref(), module.name.as_str()), (Some("mun-ahaus"), "e-payment"));
+        for (kind, namespace, name) in [
+            (Kind::Namespace, None, "mun-ahaus"),
+            (Kind::ResourceQuota, Some("mun-ahaus"), "rathaus"),
+            (Kind::NetworkPolicy, Some("mun-ahaus"), "rathaus-default-deny"),
+        ] {
+            triggers.child_changed(kind, namespace, name);
+            let town = receivers.towns.next().now_or_never().flatten().unwrap();
+            assert_eq!(town.name, "ahaus", "{kind:?}");
+        }
+        // A namespace of somebody else.
+        triggers.child_changed(Kind::Namespace, None, "default");
+        assert!(receivers.towns.next().now_or_never().is_none());
+    }
+}

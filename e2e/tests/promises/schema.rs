@@ -4,6 +4,7 @@
 //! What can be added to an object, by the OpenAPI v3 description that the API server publishes of its kind.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use kube::Client;
 use kube::core::ApiResource;
@@ -33,10 +34,10 @@ impl Schemas {
                 "" => format!("/openapi/v3/api/{}", resource.version),
                 group => format!("/openapi/v3/apis/{group}/{}", resource.version),
             };
-            if !schemas.contains_key(&resource.api_version) {
+            if let Entry::Vacant(group) = schemas.entry(resource.api_version) {
                 let request = http::Request::get(path).body(Vec::new()).unwrap();
                 let document: Value = client.request(request).await.unwrap();
-                schemas.insert(resource.api_version, document["components"]["schemas"].clone());
+                group.insert(document["components"]["schemas"].clone());
             }
         }
         Self(schemas)
@@ -58,7 +59,7 @@ impl Schemas {
         walk(schemas, schema, object, "", &mut found);
         found.retain(|(pointer, _)| {
             let is_set = |field: &&str| *pointer == format!("/metadata/{field}");
-            !pointer.starts_with("/status") && !SET_BY_SERVER.iter().any(|field| is_set(&field))
+            !pointer.starts_with("/status") && !SET_BY_SERVER.iter().any(is_set)
         });
         let with = |(pointer, value): (String, Value)| {
             let changed = add(object, &pointer, value);
