@@ -33,6 +33,9 @@ pub struct Settings {
     /// Certificate authorities (PEM) that modules trust in addition to the public ones.
     #[serde(default, deserialize_with = "deserialize_certificates")]
     pub authorities: Option<String>,
+    /// Fields of the operator's objects that the platform fills: JSON pointers (RFC 6901), by kind.
+    #[serde(default)]
+    pub tolerated: BTreeMap<String, Vec<String>>,
     /// Seconds after which every object is reconciled again, even without an event.
     #[serde(default = "default_resync_seconds")]
     pub resync_seconds: u32,
@@ -212,6 +215,7 @@ impl Default for Settings {
             issuer: None,
             outbound: Outbound::default(),
             authorities: None,
+            tolerated: BTreeMap::new(),
             resync_seconds: default_resync_seconds(),
         }
     }

@@ -30,7 +30,7 @@ fn completions_and_manual_pages_cover_every_command() {
     let folder = std::env::temp_dir().join(format!("rathaus-man-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     stdout_of(&["man", folder.to_str().unwrap()]);
-    for command in ["run", "crds", "render", "status", "reference", "completions", "man"] {
+    for command in ["run", "crds", "render", "status", "upgrade", "reference", "completions", "man"] {
         assert!(folder.join(format!("rathaus-{command}.1")).exists(), "manual page of {command}");
         for shell in ["bash", "zsh", "fish"] {
             assert!(stdout_of(&["completions", shell]).contains(command), "{command} in {shell}");

@@ -32,8 +32,17 @@ pub struct HTTPRouteSpec {
 }
 
 /// A reference to a Gateway.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+///
+/// Group and kind have defaults in the API, which are written out here: what the operator compares must have
+/// every field that the API server adds.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 pub struct ParentRef {
+    /// API group of the Gateway.
+    #[serde(default = "gateway_group")]
+    pub group: String,
+    /// Kind of the parent.
+    #[serde(default = "gateway_kind")]
+    pub kind: String,
     /// Name of the Gateway.
     pub name: String,
     /// Namespace of the Gateway; `None` means the namespace of the route.
@@ -48,21 +57,87 @@ impl ParentRef {
     }
 }
 
-/// A rule without matches, which applies to every path.
+impl Default for ParentRef {
+    fn default() -> Self {
+        Self { group: gateway_group(), kind: gateway_kind(), name: String::new(), namespace: None }
+    }
+}
+
+fn gateway_group() -> String {
+    "gateway.networking.k8s.io".to_owned()
+}
+
+fn gateway_kind() -> String {
+    "Gateway".to_owned()
+}
+
+/// A rule: which requests it is for, and where they go.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct RouteRule {
+    /// The requests that the rule is for: those that satisfy one of the matches.
+    #[serde(default)]
+    pub matches: Vec<RouteMatch>,
     /// Services that receive the requests.
+    #[serde(default)]
     pub backend_refs: Vec<BackendRef>,
 }
 
-/// A reference to a Service in the namespace of the route.
+/// What a request must have. The default, which the API server writes as well, is any path.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+pub struct RouteMatch {
+    /// Its path.
+    #[serde(default)]
+    pub path: PathMatch,
+}
+
+/// What the path of a request must be.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct PathMatch {
+    /// How paths are compared.
+    #[serde(rename = "type")]
+    pub type_: String,
+    /// The path, or a part of it.
+    pub value: String,
+}
+
+impl Default for PathMatch {
+    fn default() -> Self {
+        Self { type_: "PathPrefix".to_owned(), value: "/".to_owned() }
+    }
+}
+
+/// A reference to a Service in the namespace of the route.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 pub struct BackendRef {
+    /// API group; the core group is empty.
+    #[serde(default)]
+    pub group: String,
+    /// Kind of the backend.
+    #[serde(default = "service_kind")]
+    pub kind: String,
     /// Name of the Service.
     pub name: String,
     /// Port of the Service.
     pub port: i32,
+    /// Share of the requests, in relation to the sum of all weights.
+    #[serde(default = "equal_weight")]
+    pub weight: i32,
+}
+
+impl BackendRef {
+    /// A reference to a Service that receives all requests.
+    pub fn to_service(name: String, port: i32) -> Self {
+        Self { group: String::new(), kind: service_kind(), name, port, weight: equal_weight() }
+    }
+}
+
+fn service_kind() -> String {
+    "Service".to_owned()
+}
+
+fn equal_weight() -> i32 {
+    1
 }
 
 /// Status of an HTTPRoute, written by the controllers of the Gateways.

@@ -26,7 +26,8 @@ pub use e_payment::{
     Provider, ProviderType, Receipts, XBezahldienste,
 };
 pub use http_route::{
-    BackendRef, HTTPRoute, HTTPRouteSpec, HTTPRouteStatus, ParentRef, ParentStatus, RouteRule,
+    BackendRef, HTTPRoute, HTTPRouteSpec, HTTPRouteStatus, ParentRef, ParentStatus, PathMatch, RouteMatch,
+    RouteRule,
 };
 pub use module_class::{
     ContractType, Diagnostics, Limits, ModuleClass, ModuleClassSpec, ModuleClassStatus, Offering, Plan,

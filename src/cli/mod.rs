@@ -13,6 +13,7 @@ mod reference;
 mod render;
 mod run;
 mod status;
+mod upgrade;
 
 pub use reference::api_reference;
 pub use render::{Rendered, render};
@@ -36,10 +37,16 @@ enum Command {
     /// Print what the operator would apply for objects in files, without a cluster.
     ///
     /// Values that only the operator (passwords) or the API server (UIDs, issuer and keys of tokens) knows
-    /// are shown as placeholders. Whether the Secrets exist that a ServiceModule names is not checked.
+    /// are shown as placeholders. The annotation rathaus.dev/seal is left out, since only the operator has the
+    /// key. Whether the Secrets exist that a ServiceModule names is not checked.
     Render(render::Args),
     /// Show all municipalities of a live cluster, with reasons.
     Status,
+    /// Seal the objects that version 0.1.0 made, so that this version knows them for its own.
+    ///
+    /// Until then, the operator does not change them, and reports UpgradeNeeded. To be run with the operator's
+    /// identity: kubectl -n rathaus-system exec deployment/rathaus -- /rathaus upgrade --plan
+    Upgrade(upgrade::Args),
     /// Print the API reference as Markdown.
     Reference,
     /// Print the completion script for a shell.
@@ -65,6 +72,7 @@ impl Cli {
             Command::Crds => crds::execute(),
             Command::Render(args) => render::execute(&args),
             Command::Status => status::execute().await,
+            Command::Upgrade(args) => upgrade::execute(&args).await,
             Command::Reference => {
                 print!("{}", api_reference());
                 Ok(())

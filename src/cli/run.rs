@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{ModuleClass, Municipality, ServiceModule};
 use crate::cluster::{self, database::Server};
-use crate::reconcile::{self, Elector};
+use crate::desired::Tolerated;
+use crate::reconcile::{self, Clients, Elector};
 use crate::serve::{self, Freshness, Health, LogFormat};
 use crate::settings::Settings;
 
@@ -55,6 +56,7 @@ pub struct Args {
 pub async fn execute(args: Args) -> anyhow::Result<()> {
     serve::init_logs(args.log_format);
     let settings = Settings::read(&args.settings)?;
+    let tolerated = Tolerated::new(&settings.tolerated)?;
     let stop = stop_on_signal()?;
     let freshness = Arc::new(Freshness::new(reconcile::watched_kinds()));
     let health = Arc::new(Health { freshness: freshness.clone(), ..Health::default() });
@@ -74,16 +76,30 @@ pub async fn execute(args: Args) -> anyhow::Result<()> {
         identity: args.pod_name,
     };
     let server = Server::new(&args.database_dir);
-    let lead = elector.run(&stop, |term| async move {
-        health.metrics.set_leader(true);
-        reconcile::run(client, watch_client, settings, server, health.clone(), term).await;
-        health.metrics.set_leader(false);
+    let mut failure = None;
+    let lead = elector.run(&stop, |term| {
+        let failure = &mut failure;
+        async move {
+            health.metrics.set_leader(true);
+            // Only the leader creates the key: a leader of an older version has made its last object by then.
+            match cluster::keep_seal_key(&client, &args.pod_namespace).await {
+                Ok(key) => {
+                    let clients = Clients { requests: client, watches: watch_client };
+                    reconcile::run(clients, settings, server, key, tolerated, health.clone(), term).await;
+                }
+                Err(error) => *failure = Some(error),
+            }
+            health.metrics.set_leader(false);
+        }
     });
     tokio::select! {
         result = lead => result?,
         () = async { stop.cancelled().await; sleep(SHUTDOWN_TIMEOUT).await } => {
             bail!("running reconciles did not end within {} s", SHUTDOWN_TIMEOUT.as_secs());
         }
+    }
+    if let Some(error) = failure {
+        return Err(error.into());
     }
     if !stop.is_cancelled() {
         bail!("the watches ended unexpectedly");

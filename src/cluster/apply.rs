@@ -1,24 +1,54 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Applies desired objects (server-side apply), and deletes those that are no longer desired.
+//! Creates and replaces objects until they are as desired, and deletes those that are no longer desired.
+//!
+//! Objects are created and replaced, never merged: server-side apply and patches keep what others have added
+//! to maps and lists.
 
 use std::collections::BTreeMap;
 
-use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions, PropagationPolicy};
+use kube::api::{DeleteParams, DynamicObject, ObjectMeta, PostParams, Preconditions, PropagationPolicy};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use serde_json::Value;
 
-use super::drift::matches_desired;
 use super::{Children, Error};
-use crate::desired::{Kind, Object};
-use crate::tenant::{FIELD_MANAGER, is_applied_by_us};
+use crate::desired::{self, Kind, Object, Tolerated};
+use crate::tenant::{FIELD_MANAGER, Ownership, SEAL, SealKey, ownership};
 
-/// Annotation with the hash of the applied object. It reveals a field that is no longer desired: the
-/// live object still has every desired field then, but the hash differs.
-const APPLIED_HASH: &str = "rathaus.dev/applied-hash";
+/// How often an object is read and written again that others change at the same time.
+const ATTEMPTS: usize = 3;
+
+/// Access to the objects of one municipality, which are those that carry its seal.
+#[derive(Clone, Copy)]
+pub struct TownObjects<'a> {
+    /// Client of the cluster.
+    pub client: &'a Client,
+    /// The key of the seals.
+    pub key: &'a SealKey,
+    /// The fields that the platform fills.
+    pub tolerated: &'a Tolerated,
+    /// ARS of the municipality.
+    pub ars: &'a str,
+}
+
+impl TownObjects<'_> {
+    /// To whom an object belongs.
+    pub(super) fn ownership(&self, kind: Kind, meta: &ObjectMeta) -> Ownership {
+        ownership(self.key, &format!("{kind:?}"), meta, self.ars)
+    }
+
+    /// Ends the run if the object is not ours.
+    fn check_ownership(&self, kind: Kind, object: &DynamicObject) -> Result<(), Error> {
+        let (name, kind_name) = (object.name_any(), format!("{kind:?}"));
+        match self.ownership(kind, object.meta()) {
+            Ownership::Ours => Ok(()),
+            Ownership::Unsealed => Err(Error::Unsealed { kind: kind_name, name }),
+            Ownership::Foreign => Err(Error::Foreign { kind: kind_name, name }),
+        }
+    }
+}
 
 /// The objects of a plan as the API server returned them. Status is computed from these and never from
 /// the plan itself.
@@ -42,19 +72,20 @@ pub fn first_of_kind<K: DeserializeOwned>(objects: &Children, kind: Kind) -> Opt
     serde_json::from_value(serde_json::to_value(object).ok()?).ok()
 }
 
-/// Applies the objects in order, and adds what the API server returned to `applied`.
+/// Writes the objects in order, and adds what the API server returned to `applied`.
 ///
-/// An object that already is as desired is not written. An object of the same name that rathaus did
-/// not make is left unchanged and ends the run with [`Error::Foreign`].
+/// An object that already is as desired is not written. An object of the same name that does not carry the
+/// seal is left unchanged and ends the run with [`Error::Foreign`] or [`Error::Unsealed`].
 pub async fn apply(
-    client: &Client,
+    town: TownObjects<'_>,
     desired: Vec<Object>,
     children: &Children,
     applied: &mut Applied,
 ) -> Result<(), Error> {
     for object in desired {
         let key = (object.kind(), object.name().to_owned());
-        let (live, changed) = apply_if_changed(client, &object, children.get(&key)).await?;
+        let write = Write::new(town, &object)?;
+        let (live, changed) = write.run(children.get(&key).cloned()).await?;
         applied.changed |= changed;
         applied.objects.insert(key, live);
     }
@@ -83,54 +114,120 @@ fn obsolete<'a>(
     })
 }
 
-/// Applies one object unless the live one matches it; returns the live object, and whether it was
-/// written. `child` is the live object if it is among the listed children.
-async fn apply_if_changed(
-    client: &Client,
-    object: &Object,
-    child: Option<&DynamicObject>,
-) -> Result<(DynamicObject, bool), Error> {
-    let (kind, name) = (object.kind(), object.name());
+/// One object that is to be as desired.
+struct Write<'a> {
+    town: TownObjects<'a>,
+    kind: Kind,
+    name: String,
+    api: Api<DynamicObject>,
+    /// The object with its seal.
+    desired: Value,
+}
+
+impl<'a> Write<'a> {
+    fn new(town: TownObjects<'a>, object: &Object) -> Result<Self, Error> {
+        let (kind, name) = (object.kind(), object.name().to_owned());
+        let namespace = object.meta().namespace.as_deref();
+        let seal = town.key.seal(&format!("{kind:?}"), namespace.unwrap_or_default(), &name, town.ars);
+        let mut desired = object.to_json().map_err(not_serializable(kind, &name))?;
+        desired["metadata"]["annotations"][SEAL] = seal.into();
+        Ok(Self { town, kind, api: dynamic_api(town.client, kind, namespace), name, desired })
+    }
+
+    /// Creates or replaces the object unless the live one is as desired; returns the live object, and whether
+    /// it was written. `live` is the live object if it was read already.
+    async fn run(&self, mut live: Option<DynamicObject>) -> Result<(DynamicObject, bool), Error> {
+        let (kind, name) = (self.kind, &self.name);
+        let action = format!("write {kind:?} {name}");
+        let mut attempts = 0..ATTEMPTS;
+        loop {
+            if live.is_none() {
+                // Children are listed by label: this object does not exist, has lost its labels, or is foreign.
+                let found = self.api.get_opt(name).await;
+                live = found.map_err(Error::from_kube(format!("read {kind:?} {name}")))?;
+            }
+            let written = match live.take() {
+                None => self.create().await,
+                Some(live) => {
+                    self.town.check_ownership(kind, &live)?;
+                    let differing = self.differences(&live)?;
+                    if differing.is_empty() {
+                        return Ok((live, false));
+                    }
+                    if live.meta().deletion_timestamp.is_some() {
+                        let finalizers = live.finalizers().join(", ");
+                        return Err(Error::Terminating {
+                            kind: format!("{kind:?}"),
+                            name: name.clone(),
+                            finalizers,
+                        });
+                    }
+                    self.replace(&live, &differing).await
+                }
+            };
+            match written {
+                Ok(live) => {
+                    let differing = self.differences(&live)?;
+                    if !differing.is_empty() {
+                        // The platform adds these: the next reconcile would write the object again.
+                        tracing::warn!(
+                            ?kind,
+                            name,
+                            namespace = live.namespace(),
+                            ?differing,
+                            "the API server returned another object than was written; name these fields in settings.tolerated if the platform fills them by right"
+                        );
+                    }
+                    return Ok((live, true));
+                }
+                // Created, changed or deleted since it was read.
+                Err(kube::Error::Api(status))
+                    if (status.is_conflict() || status.is_already_exists()) && attempts.next().is_some() => {}
+                Err(error) => return Err(Error::from_kube(action)(error)),
+            }
+        }
+    }
+
+    /// The JSON pointers at which the live object is not as desired.
+    fn differences(&self, live: &DynamicObject) -> Result<Vec<String>, Error> {
+        let live = serde_json::to_value(live).map_err(not_serializable(self.kind, &self.name))?;
+        let (kind, tolerated) = (self.kind, self.town.tolerated);
+        if desired::digest(kind, &live, tolerated) == desired::digest(kind, &self.desired, tolerated) {
+            return Ok(Vec::new());
+        }
+        let canonical = |object| desired::canonical(kind, object, tolerated);
+        Ok(desired::differences(&canonical(&self.desired), &canonical(&live)))
+    }
+
+    async fn create(&self) -> kube::Result<DynamicObject> {
+        tracing::info!(kind = ?self.kind, name = self.name, namespace = self.api.namespace(), "create");
+        let object = serde_json::from_value(self.desired.clone()).map_err(kube::Error::SerdeError)?;
+        self.api.create(&post_params(), &object).await
+    }
+
+    /// Replaces the live object. With its UID and resource version, the write fails if it was changed or
+    /// created again since it was read.
+    async fn replace(&self, live: &DynamicObject, differing: &[String]) -> kube::Result<DynamicObject> {
+        tracing::info!(kind = ?self.kind, name = self.name, namespace = self.api.namespace(), ?differing, "replace");
+        let mut desired = self.desired.clone();
+        let found = serde_json::to_value(live).map_err(kube::Error::SerdeError)?;
+        self.town.tolerated.take_over(self.kind, &found, &mut desired);
+        let mut object: DynamicObject = serde_json::from_value(desired).map_err(kube::Error::SerdeError)?;
+        (object.metadata.uid, object.metadata.resource_version) = (live.uid(), live.resource_version());
+        self.api.replace(&self.name, &post_params(), &object).await
+    }
+}
+
+fn not_serializable(kind: Kind, name: &str) -> impl FnOnce(serde_json::Error) -> Error {
     let action = format!("write {kind:?} {name}");
-    let not_serializable =
-        |e: serde_json::Error| Error::Rejected { action: action.clone(), message: e.to_string() };
-    let desired = with_applied_hash(object.to_json().map_err(not_serializable)?);
-    let api = dynamic_api(client, kind, object.meta().namespace.as_deref());
-    let found;
-    let live = match child {
-        Some(live) => Some(live),
-        // Children are listed by label: this object does not exist, has lost its labels, or is foreign.
-        None => {
-            found = api.get_opt(name).await.map_err(Error::from_kube(format!("read {kind:?} {name}")))?;
-            found.as_ref()
-        }
-    };
-    if let Some(live) = live {
-        if !is_applied_by_us(live.meta()) {
-            return Err(Error::Foreign { kind: format!("{kind:?}"), name: name.to_owned() });
-        }
-        if matches_desired(&serde_json::to_value(live).map_err(not_serializable)?, &desired) {
-            return Ok((live.clone(), false));
-        }
-    }
-    tracing::info!(kind = ?kind, name, namespace = object.meta().namespace, "apply");
-    let params = PatchParams::apply(FIELD_MANAGER).force().validation_strict();
-    let live =
-        api.patch(name, &params, &Patch::Apply(&desired)).await.map_err(Error::from_kube(action.clone()))?;
-    Ok((live, true))
+    move |error| Error::Rejected { action, message: error.to_string() }
 }
 
-fn with_applied_hash(mut desired: Value) -> Value {
-    let hash: String =
-        Sha256::digest(desired.to_string()).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    if let Some(metadata) = desired.get_mut("metadata").and_then(Value::as_object_mut) {
-        let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
-        annotations[APPLIED_HASH] = hash.into();
-    }
-    desired
+pub(super) fn post_params() -> PostParams {
+    PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() }
 }
 
-fn dynamic_api(client: &Client, kind: Kind, namespace: Option<&str>) -> Api<DynamicObject> {
+pub(super) fn dynamic_api(client: &Client, kind: Kind, namespace: Option<&str>) -> Api<DynamicObject> {
     let resource = kind.api_resource();
     match namespace {
         Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),

@@ -12,55 +12,75 @@ use kube::core::DeserializeGuard;
 use kube::{Api, Client, Resource, ResourceExt};
 
 use super::Error;
+use super::apply::{TownObjects, dynamic_api};
 use crate::api::{Municipality, ServiceModule};
 use crate::desired::{AdditiveKind, KINDS, Kind, labels};
-use crate::tenant::{TownName, is_applied_by_us};
+use crate::tenant::{Ownership, TownName};
 
-/// The existing objects that the operator has applied, by kind and name.
+/// The existing objects that carry a town's seal, by kind and name.
 pub type Children = BTreeMap<(Kind, String), DynamicObject>;
 
-/// Lists the objects that the operator has applied for a town, without those of its modules.
-pub async fn list_town_children(client: &Client, town: &TownName) -> Result<Children, Error> {
-    list_children(client, &town.namespace(), &format!("{}=rathaus,!{}", labels::MANAGED_BY, labels::MODULE))
-        .await
+/// Lists the objects that the operator made for a town, without those of its modules. The label only selects:
+/// an object without it is found by its name when it is written, and one with a forged label has no seal.
+pub async fn list_town_children(town: TownObjects<'_>, name: &TownName) -> Result<Children, Error> {
+    let params = ListParams::default().labels(&format!("{}=rathaus", labels::MANAGED_BY));
+    let found = list_kinds(town.client, &name.namespace(), &params).await?;
+    let is_child = |kind: Kind, object: &DynamicObject| {
+        labels::is_town_object(&object.name_any()) && town.ownership(kind, object.meta()) == Ownership::Ours
+    };
+    Ok(into_children(found.into_iter().filter(|(kind, object)| is_child(*kind, object))))
 }
 
-/// Lists the objects that the operator has applied for a module.
-pub async fn list_module_children(client: &Client, namespace: &str, module: &str) -> Result<Children, Error> {
-    list_children(client, namespace, &format!("{}=rathaus,{}={module}", labels::MANAGED_BY, labels::MODULE))
-        .await
+/// Lists the objects that the operator made for a module, which all have its name. No label is read: one that
+/// was removed or forged decides nothing.
+pub async fn list_module_children(
+    town: TownObjects<'_>,
+    namespace: &str,
+    module: &str,
+) -> Result<Children, Error> {
+    let params = ListParams::default().fields(&format!("metadata.name={module}"));
+    let found = list_kinds(town.client, namespace, &params).await?;
+    let is_child =
+        |kind: Kind, object: &DynamicObject| town.ownership(kind, object.meta()) == Ownership::Ours;
+    Ok(into_children(found.into_iter().filter(|(kind, object)| is_child(*kind, object))))
 }
 
-async fn list_children(client: &Client, namespace: &str, selector: &str) -> Result<Children, Error> {
-    let params = ListParams::default().labels(selector);
-    let lists = KINDS.iter().filter(|kind| **kind != Kind::Namespace).map(|kind| async {
+fn into_children(objects: impl Iterator<Item = (Kind, DynamicObject)>) -> Children {
+    objects.map(|(kind, object)| ((kind, object.name_any()), object)).collect()
+}
+
+/// Lists objects of all kinds in a namespace.
+pub(super) async fn list_kinds(
+    client: &Client,
+    namespace: &str,
+    params: &ListParams,
+) -> Result<Vec<(Kind, DynamicObject)>, Error> {
+    let lists = KINDS.iter().filter(|kind| **kind != Kind::Namespace).map(|kind| async move {
         let resource = kind.api_resource();
-        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
+        let api = dynamic_api(client, *kind, Some(namespace));
         let action = format!("list {} in {namespace}", resource.plural);
-        let list = api.list(&params).await.map_err(Error::from_kube(action))?;
+        let list = api.list(params).await.map_err(Error::from_kube(action))?;
         // The API server omits apiVersion and kind in the items of a list; without them, each item would
         // differ from the desired object.
         let types = TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() };
-        let with_type = move |object| DynamicObject { types: Some(types.clone()), ..object };
-        let with_key = |object: DynamicObject| ((*kind, object.name_any()), object);
-        // The label alone proves nothing: everyone with write access to an object can set it.
-        let ours = list.items.into_iter().filter(|object| is_applied_by_us(object.meta()));
-        Ok::<_, Error>(ours.map(with_type).map(with_key))
+        let with_type = move |object| (*kind, DynamicObject { types: Some(types.clone()), ..object });
+        Ok::<_, Error>(list.items.into_iter().map(with_type))
     });
     Ok(try_join_all(lists).await?.into_iter().flatten().collect())
 }
 
-/// Lists the names of the objects of a kind in a namespace that the operator has not applied.
+/// Lists the names of the objects of a kind in a namespace that somebody else made.
 pub async fn list_foreign(
-    client: &Client,
+    town: TownObjects<'_>,
     namespace: &str,
     kind: AdditiveKind,
 ) -> Result<Vec<String>, Error> {
     let resource = kind.kind().api_resource();
-    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
+    let api = dynamic_api(town.client, kind.kind(), Some(namespace));
     let action = format!("list {} in {namespace}", resource.plural);
     let list = api.list_metadata(&ListParams::default()).await.map_err(Error::from_kube(action))?;
-    let foreign = list.items.iter().filter(|object| !is_applied_by_us(object.meta()));
+    let is_foreign = |meta: &ObjectMeta| town.ownership(kind.kind(), meta) == Ownership::Foreign;
+    let foreign = list.items.iter().filter(|object| is_foreign(object.meta()));
     Ok(foreign.map(ResourceExt::name_any).collect())
 }
 

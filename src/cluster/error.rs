@@ -6,13 +6,45 @@ use kube::core::Status;
 /// Why the cluster could not be read or written. There is one variant for each way to resolve it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// An object of that name exists, and the operator did not apply it.
+    /// An object of that name exists and does not carry the seal: the operator did not make it.
     #[error("{kind} {name} exists and was not made by rathaus; remove or rename it")]
     Foreign {
         /// Kind of the object.
         kind: String,
         /// Name of the object.
         name: String,
+    },
+    /// An object of that name was made by version 0.1.0, which made no seals.
+    #[error(
+        "{kind} {name} was made by version 0.1.0 and carries no seal; it is not changed until state IT has checked `rathaus upgrade --plan` and run `rathaus upgrade`"
+    )]
+    Unsealed {
+        /// Kind of the object.
+        kind: String,
+        /// Name of the object.
+        name: String,
+    },
+    /// The object is being deleted. It is created again once it is gone.
+    #[error(
+        "{kind} {name} is being deleted and waits for its finalizers ({finalizers}); it is created again once it is gone"
+    )]
+    Terminating {
+        /// Kind of the object.
+        kind: String,
+        /// Name of the object.
+        name: String,
+        /// The finalizers that are left, comma-separated.
+        finalizers: String,
+    },
+    /// There is no key for the seals, although there are seals.
+    #[error(
+        "Secret rathaus-seal in {namespace} is missing, although namespace {sealed} carries a seal; restore the Secret from the backup, or see docs/state-it.md, Backup and restore"
+    )]
+    SealKeyLost {
+        /// The operator's namespace.
+        namespace: String,
+        /// A namespace that carries a seal.
+        sealed: String,
     },
     /// The operator lacks a permission (RBAC or authentication).
     #[error("the operator may not {action}: {message}")]

@@ -16,11 +16,19 @@ pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 pub const MUNICIPALITY: &str = "rathaus.dev/municipality";
 /// Label with the name of the ServiceModule that an object was made for; a town's other objects lack it.
 pub const MODULE: &str = "rathaus.dev/module";
+/// Label with the name of a namespace, which Kubernetes sets on every namespace.
+pub const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
 
 type Labels = BTreeMap<String, String>;
 
 fn label_map<const N: usize>(pairs: [(&str, &str); N]) -> Labels {
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+/// Whether an object of this name in a town's namespace is the town's own. Every other object has the name of
+/// its module.
+pub fn is_town_object(name: &str) -> bool {
+    name == "rathaus" || name.starts_with("rathaus-")
 }
 
 /// Labels of every object that is made for a town.
@@ -53,10 +61,7 @@ pub fn module_selector(module: &str) -> LabelSelector {
 
 /// Selects a namespace by its name, which Kubernetes sets as a label.
 pub fn namespace_selector(namespace: &str) -> LabelSelector {
-    LabelSelector {
-        match_labels: Some(label_map([("kubernetes.io/metadata.name", namespace)])),
-        ..Default::default()
-    }
+    LabelSelector { match_labels: Some(label_map([(NAMESPACE_NAME, namespace)])), ..Default::default() }
 }
 
 /// Metadata of an object in a town's namespace that belongs to the town and not to one of its modules.

@@ -6,13 +6,18 @@
 //! fail. All functions here are pure: they use no client, no clock and no disk.
 
 mod additive;
+mod canonical;
 pub(crate) mod labels;
 pub mod module;
 mod object;
+mod quantity;
+mod tolerated;
 pub mod town;
 
 pub use additive::AdditiveKind;
+pub use canonical::{Digest, canonical, differences, digest};
 pub use object::{KINDS, Kind, Object};
+pub use tolerated::{InvalidTolerated, Tolerated};
 
 #[cfg(test)]
 mod tests;

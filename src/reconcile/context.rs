@@ -16,12 +16,13 @@ use kube::runtime::reflector::Store;
 
 use crate::api::conditions::READY;
 use crate::api::{ModuleClass, Municipality, ServiceModule};
-use crate::cluster::{self, Applied, Children, database::Server};
+use crate::cluster::{self, Applied, Children, TownObjects, database::Server};
+use crate::desired::Tolerated;
 use crate::desired::module::TokenAuthority;
 use crate::serve::{Freshness, Health, Metrics};
 use crate::settings::Settings;
 use crate::status::{Outcome, Report, Step, condition_events};
-use crate::tenant::FIELD_MANAGER;
+use crate::tenant::{FIELD_MANAGER, SealKey};
 
 /// Limits one run. A healthy run takes far less; without the limit, the client's own retries could go on
 /// for minutes.
@@ -35,6 +36,10 @@ pub struct Context {
     pub settings: Settings,
     /// The shared database server.
     pub server: Server,
+    /// The key by which the operator recognises its own objects.
+    pub seal_key: SealKey,
+    /// The fields of its objects that the platform fills.
+    pub tolerated: Tolerated,
     /// The operator's metrics.
     pub metrics: Arc<Metrics>,
     /// What has been seen of the watched kinds.
@@ -52,15 +57,22 @@ pub struct Context {
     pub(super) failures: Mutex<HashMap<String, u32>>,
 }
 
+/// The watch caches of the three kinds that people write.
+pub(super) struct Stores {
+    pub towns: Store<DeserializeGuard<Municipality>>,
+    pub classes: Store<DeserializeGuard<ModuleClass>>,
+    pub modules: Store<DeserializeGuard<ServiceModule>>,
+}
+
 impl Context {
     pub(super) fn new(
         client: Client,
         settings: Settings,
         server: Server,
+        seal_key: SealKey,
+        tolerated: Tolerated,
         health: Arc<Health>,
-        towns: Store<DeserializeGuard<Municipality>>,
-        classes: Store<DeserializeGuard<ModuleClass>>,
-        modules: Store<DeserializeGuard<ServiceModule>>,
+        Stores { towns, classes, modules }: Stores,
     ) -> Self {
         let reporter =
             Reporter { controller: FIELD_MANAGER.to_owned(), instance: std::env::var("POD_NAME").ok() };
@@ -69,6 +81,8 @@ impl Context {
             client,
             settings,
             server,
+            seal_key,
+            tolerated,
             metrics: health.metrics.clone(),
             freshness: health.freshness.clone(),
             towns,
@@ -78,6 +92,11 @@ impl Context {
             token_authority: tokio::sync::Mutex::default(),
             failures: Mutex::default(),
         }
+    }
+
+    /// Access to the objects of the municipality with this ARS.
+    pub(super) fn objects<'a>(&'a self, ars: &'a str) -> TownObjects<'a> {
+        TownObjects { client: &self.client, key: &self.seal_key, tolerated: &self.tolerated, ars }
     }
 
     /// Waits until all caches have been filled once, since objects are checked against each other.

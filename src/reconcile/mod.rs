@@ -29,12 +29,15 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 pub use context::Context;
+use context::Stores;
 pub use leader::Elector;
 
 use crate::api::{ModuleClass, Municipality, ServiceModule};
 use crate::cluster::database::Server;
+use crate::desired::Tolerated;
 use crate::serve::{Freshness, Health};
 use crate::settings::Settings;
+use crate::tenant::SealKey;
 use triggers::{Receivers, Triggers};
 
 /// Number of objects of each kind that are reconciled at a time. The client opens a connection for each
@@ -54,17 +57,24 @@ pub fn watched_kinds() -> impl Iterator<Item = ApiResource> {
     own.into_iter().chain(triggers::watched_children())
 }
 
+/// The clients of the cluster.
+pub struct Clients {
+    /// For reads and writes.
+    pub requests: Client,
+    /// For watches; it records events and bookmarks in the freshness.
+    pub watches: Client,
+}
+
 /// Runs the controllers until `stop` is cancelled; runs that have begun are completed then.
-///
-/// `watch_client` is a client that records events and bookmarks in the freshness of `health`.
 ///
 /// Objects are wrapped in [`DeserializeGuard`], so that one that cannot be deserialized does not stop the
 /// watch of its kind.
 pub async fn run(
-    client: Client,
-    watch_client: Client,
+    clients: Clients,
     settings: Settings,
     server: Server,
+    seal_key: SealKey,
+    tolerated: Tolerated,
     health: Arc<Health>,
     stop: CancellationToken,
 ) {
@@ -73,16 +83,16 @@ pub async fn run(
     let ((town_store, town_writer), (class_store, class_writer), (module_store, module_writer)) =
         (reflector::store(), reflector::store(), reflector::store());
     let context = Arc::new(Context::new(
-        client,
+        clients.requests,
         settings,
         server,
+        seal_key,
+        tolerated,
         health.clone(),
-        town_store.clone(),
-        class_store.clone(),
-        module_store.clone(),
+        Stores { towns: town_store.clone(), classes: class_store.clone(), modules: module_store.clone() },
     ));
     let triggers = Arc::new(triggers);
-    let watch = Watch { client: watch_client.clone(), freshness: health.freshness.clone() };
+    let watch = Watch { client: clients.watches.clone(), freshness: health.freshness.clone() };
     health.freshness.start(Instant::now());
 
     let (on_town, on_class, on_module) = (triggers.clone(), triggers.clone(), triggers.clone());
@@ -120,7 +130,7 @@ pub async fn run(
             run_controller(module_controller)
         )
     };
-    let children = triggers::watch_children(watch_client, triggers, health.freshness.clone());
+    let children = triggers::watch_children(clients.watches, triggers, health.freshness.clone());
     tokio::select! {
         _ = controllers => {}
         () = children => {}

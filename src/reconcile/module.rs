@@ -98,7 +98,8 @@ async fn run_pipeline(
         .await
         .map_err(failed(READY))?;
 
-    let children = cluster::list_module_children(&ctx.client, &namespace, module.name.as_str())
+    let objects = ctx.objects(module.town.ars.as_str());
+    let children = cluster::list_module_children(objects, &namespace, module.name.as_str())
         .await
         .map_err(failed(DEPLOYED))?;
     check_isolation(municipality, &children)?;
@@ -116,9 +117,7 @@ async fn run_pipeline(
     let inputs = Environment { database, authority, routed: is_routed_or_available(&children) };
     let mut applied = Applied::default();
     let plan = desired::module::plan(&module, &inputs, &ctx.settings);
-    cluster::apply(&ctx.client, plan.into_objects(), &children, &mut applied)
-        .await
-        .map_err(failed(DEPLOYED))?;
+    cluster::apply(objects, plan.into_objects(), &children, &mut applied).await.map_err(failed(DEPLOYED))?;
     ctx.prune(&children, &applied, DEPLOYED).await?;
     let pods = match applied.first_of_kind::<Deployment>(Kind::Deployment) {
         Some(deployment) if status::is_available(&deployment) => Vec::new(),
@@ -172,7 +171,8 @@ async fn resolve_isolated_town(
     };
     let town = town::resolve_town(raw, ctx);
     let observed = cluster::get_namespace(&ctx.client, namespace).await?;
-    if let NamespaceClaim::Denied(rejection) = tenant::namespace_claim(raw, observed.as_ref()) {
+    if let NamespaceClaim::Denied(rejection) = tenant::namespace_claim(raw, observed.as_ref(), &ctx.seal_key)
+    {
         return Ok(Err(rejection));
     }
     // The condition only orders the work: no module may run in a namespace before its network policies and
@@ -247,7 +247,7 @@ async fn delete_children_and_database(raw: &ServiceModule, ctx: &Context) -> Res
     // If the namespace is being deleted, the API server deletes the children. The operator may have lost its
     // rights there already.
     if !evidence.namespace_goes() {
-        let children = cluster::list_module_children(&ctx.client, &namespace, &name).await?;
+        let children = cluster::list_module_children(ctx.objects(&town.spec.ars), &namespace, &name).await?;
         cluster::prune(&ctx.client, &children, &Applied::default()).await?;
         if !children.is_empty() {
             return Ok(false);
@@ -270,6 +270,10 @@ async fn read_evidence(
     let module = cluster::get_module_metadata(client, namespace, name).await?;
     let observed = cluster::get_namespace(client, namespace).await?;
     let town = cluster::get_municipality(client, town.as_str()).await?;
+    let observed = match (observed, &town) {
+        (Some(observed), Some(town)) => town::is_ours(&observed, &town.spec.ars, ctx)?.then_some(observed),
+        _ => None,
+    };
     let town_goes = town.as_ref().is_some_and(|town| town.meta().deletion_timestamp.is_some());
     Ok(DeletionEvidence {
         module,

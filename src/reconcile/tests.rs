@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use http::{Method, Request, Response};
 use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use kube::client::Body;
 use kube::core::{ApiResource, DeserializeGuard};
@@ -17,14 +18,16 @@ use kube::runtime::reflector::{self, store::Writer};
 use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 
-use super::{Context, class};
+use super::class;
+use super::context::{Context, Stores};
 use crate::api::ModuleClass;
 use crate::api::conditions::DEPLOYED;
 use crate::cluster::{Applied, Children, database::Server};
-use crate::desired::Kind;
+use crate::desired::{Kind, Tolerated};
 use crate::serve::{Freshness, Health};
 use crate::settings::Settings;
 use crate::status::Outcome;
+use crate::tenant::{SEAL_KEY_BYTES, SealKey};
 
 /// What an API server with one object was asked.
 #[derive(Default)]
@@ -73,7 +76,9 @@ fn context(client: Client, freshness: Freshness) -> Context {
     }
     let health = Arc::new(Health { freshness: Arc::new(freshness), ..Health::default() });
     let server = Server::new(Path::new("none"));
-    Context::new(client, Settings::default(), server, health, filled(), filled(), filled())
+    let key = SealKey::new(&[1; SEAL_KEY_BYTES], Timestamp::UNIX_EPOCH).unwrap();
+    let stores = Stores { towns: filled(), classes: filled(), modules: filled() };
+    Context::new(client, Settings::default(), server, key, Tolerated::default(), health, stores)
 }
 
 #[tokio::test]

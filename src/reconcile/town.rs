@@ -7,20 +7,20 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::jiff::Timestamp;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
-use kube::{Api, Client, CustomResourceExt, Resource, ResourceExt};
+use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 
 use super::context::{Context, list_readable};
 use super::retry;
 use crate::api::conditions::{ACCESS_READY, ISOLATED, MUNICIPALITY_CONDITIONS, NAMESPACE_READY, READY};
 use crate::api::{ModuleCount, Municipality, MunicipalityStatus, ServiceModule};
-use crate::cluster::{self, Applied, Children, FINALIZER};
+use crate::cluster::{self, Applied, Children, FINALIZER, TownObjects};
 use crate::desired::{self, AdditiveKind};
 use crate::status::{self, Outcome, Report, Step};
-use crate::tenant::{self, Ars, NamespaceClaim, Rejection, Town, TownName};
+use crate::tenant::{self, Ars, NamespaceClaim, Ownership, Rejection, Town, TownName};
 
 pub(super) const KIND: &str = "municipality";
 
@@ -59,21 +59,23 @@ async fn run_pipeline(raw: &Municipality, ctx: &Context, steps: &mut Vec<Step>) 
     let failed = |condition| move |error: cluster::Error| Step::failed(condition, &error);
     let (client, mut applied) = (&ctx.client, Applied::default());
     let town = resolve_town(raw, ctx)?;
+    let objects = ctx.objects(town.ars.as_str());
     let name = town.name.namespace();
     let namespace = cluster::get_namespace(client, &name).await.map_err(failed(NAMESPACE_READY))?;
-    if let NamespaceClaim::Denied(rejection) = tenant::namespace_claim(raw, namespace.as_ref()) {
+    if let NamespaceClaim::Denied(rejection) = tenant::namespace_claim(raw, namespace.as_ref(), &ctx.seal_key)
+    {
         return Err(rejection.into());
     }
     cluster::add_finalizer(&Api::all(client.clone()), raw).await.map_err(failed(READY))?;
 
     let waves = desired::town::plan(&town, &ctx.settings).into_waves();
     let none = Children::new();
-    cluster::apply(client, vec![waves.namespace], &none, &mut applied)
+    cluster::apply(objects, vec![waves.namespace], &none, &mut applied)
         .await
         .map_err(failed(NAMESPACE_READY))?;
     steps.push(Step::ready(NAMESPACE_READY, "Created", format!("namespace {name} exists")));
 
-    cluster::apply(client, vec![waves.operator], &none, &mut applied).await.map_err(failed(ACCESS_READY))?;
+    cluster::apply(objects, vec![waves.operator], &none, &mut applied).await.map_err(failed(ACCESS_READY))?;
     if applied.changed {
         let message = "the operator waits until its new rights in the namespace take effect".to_owned();
         return Err(Step {
@@ -83,21 +85,21 @@ async fn run_pipeline(raw: &Municipality, ctx: &Context, steps: &mut Vec<Step>) 
             message,
         });
     }
-    let children = cluster::list_town_children(client, &town.name).await.map_err(failed(ACCESS_READY))?;
-    cluster::apply(client, vec![waves.administrators], &children, &mut applied)
+    let children = cluster::list_town_children(objects, &town.name).await.map_err(failed(ACCESS_READY))?;
+    cluster::apply(objects, vec![waves.administrators], &children, &mut applied)
         .await
         .map_err(failed(ACCESS_READY))?;
     let bindings =
-        find_foreign(client, &name, AdditiveKind::RoleBinding).await.map_err(failed(ACCESS_READY))?;
+        find_foreign(objects, &name, AdditiveKind::RoleBinding).await.map_err(failed(ACCESS_READY))?;
     let bound = || Step::ready(ACCESS_READY, "Bound", "administrators and operator have their rights");
     // What somebody else made is reported, and the run goes on: the town needs its isolation all the more.
     steps.push(bindings.unwrap_or_else(bound));
 
-    cluster::apply(client, waves.isolation, &children, &mut applied).await.map_err(failed(ISOLATED))?;
+    cluster::apply(objects, waves.isolation, &children, &mut applied).await.map_err(failed(ISOLATED))?;
     ctx.prune(&children, &applied, ISOLATED).await?;
     let policies =
-        find_foreign(client, &name, AdditiveKind::NetworkPolicy).await.map_err(failed(ISOLATED))?;
-    let routes = find_foreign(client, &name, AdditiveKind::HTTPRoute).await.map_err(failed(ISOLATED))?;
+        find_foreign(objects, &name, AdditiveKind::NetworkPolicy).await.map_err(failed(ISOLATED))?;
+    let routes = find_foreign(objects, &name, AdditiveKind::HTTPRoute).await.map_err(failed(ISOLATED))?;
     let enforced = || Step::ready(ISOLATED, "Enforced", "network policies, limits and quota are in force");
     steps.push(policies.or(routes).unwrap_or_else(enforced));
     Ok(())
@@ -105,11 +107,11 @@ async fn run_pipeline(raw: &Municipality, ctx: &Context, steps: &mut Vec<Step>) 
 
 /// Returns the step that reports objects of somebody else; `None` if there are none.
 async fn find_foreign(
-    client: &Client,
+    objects: TownObjects<'_>,
     namespace: &str,
     kind: AdditiveKind,
 ) -> Result<Option<Step>, cluster::Error> {
-    let names = cluster::list_foreign(client, namespace, kind).await?;
+    let names = cluster::list_foreign(objects, namespace, kind).await?;
     Ok(status::report_foreign(kind, namespace, &names))
 }
 
@@ -142,6 +144,18 @@ fn failure_report(error: &cluster::Error) -> Report {
     Report { steps: vec![Step::failed(READY, error)] }
 }
 
+/// Whether the namespace carries the town's seal. One that still waits for the upgrade is an error: whether it
+/// is ours has not been decided, and nothing is deleted until then.
+pub(super) fn is_ours(namespace: &Namespace, ars: &str, ctx: &Context) -> Result<bool, cluster::Error> {
+    match tenant::ownership(&ctx.seal_key, "Namespace", namespace.meta(), ars) {
+        Ownership::Ours => Ok(true),
+        Ownership::Foreign => Ok(false),
+        Ownership::Unsealed => {
+            Err(cluster::Error::Unsealed { kind: "Namespace".to_owned(), name: namespace.name_any() })
+        }
+    }
+}
+
 /// Deletes the town's namespace, and returns what it waits for; `None` once the namespace is gone or must
 /// stay. It must stay if the operator did not create it for this town, or if the Municipality is deleted only
 /// because its CustomResourceDefinition is.
@@ -153,7 +167,7 @@ async fn remove_namespace(raw: &Municipality, ctx: &Context) -> Result<Option<St
     let Some(namespace) = cluster::get_namespace(&ctx.client, &name.namespace()).await? else {
         return Ok(None);
     };
-    if !tenant::is_made_for(namespace.meta(), &raw.spec.ars) {
+    if !is_ours(&namespace, &raw.spec.ars, ctx)? {
         return Ok(None);
     }
     remove_foreign_finalizers(&name.namespace(), ctx).await?;

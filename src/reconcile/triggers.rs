@@ -3,7 +3,6 @@
 
 //! Triggers: changes of other objects that make the operator reconcile an object.
 
-use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -20,7 +19,7 @@ use super::record_lists;
 use crate::api::{ModuleClass, Municipality, ServiceModule};
 use crate::desired::{AdditiveKind, KINDS, Kind, labels};
 use crate::serve::Freshness;
-use crate::tenant::{TownName, is_applied_by_us};
+use crate::tenant::{SEAL, TownName};
 
 type RefStream<K> = Pin<Box<dyn Stream<Item = ObjectRef<DeserializeGuard<K>>> + Send>>;
 
@@ -119,30 +118,34 @@ impl Triggers {
         }
     }
 
-    /// Triggers the object that the child's labels name. A forged label only causes a needless run.
-    fn child_changed(&self, namespace: Option<&str>, labels: &BTreeMap<String, String>) {
-        match (namespace, labels.get(labels::MODULE), labels.get(labels::MUNICIPALITY)) {
-            (Some(namespace), Some(module), _) => self.trigger_module(namespace, module),
-            (_, None, Some(town)) => self.trigger_town(town),
-            _ => {}
+    /// Triggers the object that the child is made for, which its namespace and name tell. Labels do not: they
+    /// may have been removed or forged, and that is what is to be repaired.
+    fn child_changed(&self, kind: Kind, namespace: Option<&str>, name: &str) {
+        match namespace {
+            Some(namespace) if !labels::is_town_object(name) => self.trigger_module(namespace, name),
+            namespace => {
+                let namespace = if kind == Kind::Namespace { name } else { namespace.unwrap_or_default() };
+                if let Some(town) = TownName::from_namespace(namespace) {
+                    self.trigger_town(town.as_str());
+                }
+            }
         }
     }
 
-    /// Triggers the town of the namespace if the object is not marked as the operator's: it was made by
-    /// somebody else, or has lost its labels. The latter is repaired by the module that owns it.
-    fn unmarked_child_changed(&self, child: &ObjectMeta) {
-        let labels = child.labels.as_ref();
-        let is_marked = labels.is_some_and(|labels| labels.contains_key(labels::MUNICIPALITY));
-        let Some(namespace) = child.namespace.as_deref().filter(|_| !is_marked || !is_applied_by_us(child))
-        else {
-            return;
-        };
-        let Some(town) = TownName::from_namespace(namespace) else { return };
-        self.trigger_town(town.as_str());
-        for owner in child.owner_references.iter().flatten().filter(|owner| owner.kind == "ServiceModule") {
-            self.trigger_module(namespace, &owner.name);
+    /// Triggers the town of the namespace if the object carries no seal: somebody else made it, or removed the
+    /// seal. Admission lets nobody but the operator write one.
+    fn additive_changed(&self, object: &ObjectMeta) {
+        let has_seal = object.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(SEAL));
+        if let Some(town) =
+            object.namespace.as_deref().filter(|_| !has_seal).and_then(TownName::from_namespace)
+        {
+            self.trigger_town(town.as_str());
         }
     }
+}
+
+fn is_additive(kind: Kind) -> bool {
+    AdditiveKind::ALL.iter().any(|additive| additive.kind() == kind)
 }
 
 /// The kinds of children that are watched. Secrets and ConfigMaps are not, since the operator has no
@@ -163,25 +166,51 @@ pub(super) async fn watch_children(client: Client, triggers: Arc<Triggers>, fres
         let resource = kind.api_resource();
         let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(client.clone(), &resource);
         let everything = watcher::Config::default().any_semantic();
-        let is_additive = AdditiveKind::ALL.iter().any(|additive| additive.kind() == kind);
-        let config = match is_additive {
+        let config = match is_additive(kind) {
             true => everything,
             false => everything.labels(&format!("{}=rathaus", labels::MANAGED_BY)),
         };
         let record_list = record_lists(resource.plural, freshness.clone());
         let events = watcher(api, config).default_backoff().inspect(record_list).touched_objects();
-        events.map(move |event| event.map(|child| (child, is_additive))).boxed()
+        events.map(move |event| (kind, event)).boxed()
     });
     stream::select_all(streams)
-        .for_each(|event| {
+        .for_each(|(kind, event)| {
             // Errors are logged where lists are recorded; the watch is restarted after each.
-            if let Ok((child, is_additive)) = event {
-                triggers.child_changed(child.namespace().as_deref(), child.labels());
-                if is_additive {
-                    triggers.unmarked_child_changed(child.meta());
+            if let Ok(child) = event {
+                triggers.child_changed(kind, child.namespace().as_deref(), &child.name_any());
+                if is_additive(kind) {
+                    triggers.additive_changed(child.meta());
                 }
             }
             futures::future::ready(())
         })
         .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn a_changed_child_triggers_its_owner_whatever_its_labels_say() {
+        let (triggers, mut receivers) = Triggers::new();
+        triggers.child_changed(Kind::Deployment, Some("mun-ahaus"), "e-payment");
+        let module = receivers.modules.next().now_or_never().flatten().unwrap();
+        assert_eq!((module.namespace.as_deref(), module.name.as_str()), (Some("mun-ahaus"), "e-payment"));
+        for (kind, namespace, name) in [
+            (Kind::Namespace, None, "mun-ahaus"),
+            (Kind::ResourceQuota, Some("mun-ahaus"), "rathaus"),
+            (Kind::NetworkPolicy, Some("mun-ahaus"), "rathaus-default-deny"),
+        ] {
+            triggers.child_changed(kind, namespace, name);
+            let town = receivers.towns.next().now_or_never().flatten().unwrap();
+            assert_eq!(town.name, "ahaus", "{kind:?}");
+        }
+        // A namespace of somebody else.
+        triggers.child_changed(Kind::Namespace, None, "default");
+        assert!(receivers.towns.next().now_or_never().is_none());
+    }
 }

@@ -66,6 +66,9 @@ fn classify(error: &cluster::Error) -> (Outcome, &'static str) {
     use cluster::database::Error as D;
     match error {
         E::Foreign { .. } => (Outcome::Refused, "ObjectForeign"),
+        E::Unsealed { .. } => (Outcome::Refused, "UpgradeNeeded"),
+        E::Terminating { .. } => (Outcome::Waiting, "ObjectTerminating"),
+        E::SealKeyLost { .. } => (Outcome::Failed, "SealKeyLost"),
         E::Forbidden { .. } => (Outcome::Failed, "RightsMissing"),
         E::Rejected { .. } => (Outcome::Failed, "ObjectRejected"),
         E::Unavailable { .. } => (Outcome::Failed, "ClusterUnavailable"),

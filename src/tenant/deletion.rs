@@ -8,7 +8,6 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::Resource;
 use kube::api::ObjectMeta;
 
-use super::ownership;
 use crate::api::{DeletionPolicy, Municipality, ServiceModule};
 
 /// What becomes of the database of a deleted module.
@@ -30,7 +29,7 @@ pub struct DeletionEvidence {
     pub module: Option<ObjectMeta>,
     /// The readable Municipality that has the namespace's name.
     pub town: Option<Municipality>,
-    /// The namespace of the ServiceModule.
+    /// The namespace of the ServiceModule, if it carries the seal of the town.
     pub namespace: Option<Namespace>,
     /// Whether the definition of ServiceModules is being deleted, and with it all of them.
     pub module_definition_goes: bool,
@@ -52,11 +51,8 @@ impl DeletionEvidence {
     pub fn data_fate(&self, deleted: &ServiceModule) -> DataFate {
         let is_same =
             |live: &ObjectMeta| live.uid == deleted.metadata.uid && live.deletion_timestamp.is_some();
-        let (Some(town), Some(namespace)) = (&self.town, &self.namespace) else { return DataFate::Untouched };
-        if self.module_definition_goes
-            || !self.module.as_ref().is_some_and(is_same)
-            || !ownership::is_made_for(namespace.meta(), &town.spec.ars)
-        {
+        let (Some(town), Some(_)) = (&self.town, &self.namespace) else { return DataFate::Untouched };
+        if self.module_definition_goes || !self.module.as_ref().is_some_and(is_same) {
             return DataFate::Untouched;
         }
         let town_was_deleted = town.meta().deletion_timestamp.is_some() && !self.town_definition_goes;
@@ -90,8 +86,7 @@ mod tests {
     fn person_deleted_module() -> DeletionEvidence {
         let mut town = fixtures::ahaus();
         town.spec.deletion_policy = DeletionPolicy::Delete;
-        let namespace = json!({"metadata": {"name": "mun-ahaus", "labels": {"rathaus.dev/ars": "055540004004"},
-            "managedFields": [{"manager": "rathaus", "operation": "Apply"}]}});
+        let namespace = json!({"metadata": {"name": "mun-ahaus"}});
         DeletionEvidence {
             module: Some(deleted_module().metadata),
             town: Some(town),
@@ -161,11 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_or_an_object_that_disappears_drops_nothing() {
-        let without_label = |evidence: &mut DeletionEvidence| {
-            evidence.namespace.as_mut().unwrap().metadata.labels = None;
-        };
-        assert_eq!(fate_after(without_label), DataFate::Untouched);
+    fn a_seal_or_an_object_that_disappears_drops_nothing() {
         assert_eq!(fate_after(|evidence| evidence.namespace = None), DataFate::Untouched);
         assert_eq!(fate_after(|evidence| evidence.town = None), DataFate::Untouched);
     }

@@ -12,6 +12,7 @@ mod module;
 mod names;
 mod ownership;
 mod rejection;
+mod seal;
 mod secrets;
 mod town;
 
@@ -19,8 +20,9 @@ pub use class::{Class, resolve as resolve_class};
 pub use deletion::{DataFate, DeletionEvidence};
 pub use module::{Configuration, Module, ModuleContext, resolve as resolve_module};
 pub use names::{Ars, Hostname, Image, ModuleName, TownName, Version};
-pub use ownership::{ARS_LABEL, FIELD_MANAGER, is_applied_by_us, is_made_for};
+pub use ownership::{ARS_LABEL, FIELD_MANAGER, Ownership, ownership};
 pub use rejection::{Cause, Rejection};
+pub use seal::{InvalidSealKey, SEAL, SEAL_KEY_BYTES, SealKey};
 pub use secrets::NamedSecret;
 pub use town::{Administrator, NamespaceClaim, Town, namespace_claim, resolve as resolve_town};
 

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::api::{ContractType, EPayment, Municipality, ServiceModule};
@@ -71,28 +71,37 @@ fn invalid_values_stored_before_a_rule_existed_are_rejected_with_a_reason() {
     assert_rejection(&reject_town(&raw, &[]), Cause::Invalid, "AdministratorInvalid", "system:authenticated");
 }
 
-fn namespace(labels: serde_json::Value, manager: &str) -> Namespace {
-    let managed = json!([{"manager": manager, "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {}}]);
+/// A namespace of Ahaus as it is when this seal and these labels are on it.
+fn namespace(seal: Option<String>, labels: Value, created: &str) -> Namespace {
+    let annotations = seal.map(|seal| json!({SEAL: seal}));
     serde_json::from_value(
-        json!({"metadata": {"name": "mun-ahaus", "labels": labels, "managedFields": managed}}),
+        json!({"metadata": {"name": "mun-ahaus", "labels": labels, "annotations": annotations,
+        "creationTimestamp": created, "managedFields": [{"manager": "rathaus", "operation": "Apply"}]}}),
     )
     .unwrap()
 }
 
 #[test]
-fn invariant_3_labels_do_not_make_a_namespace_ours() {
-    let ours = json!({"rathaus.dev/ars": "055540004004"});
-    assert_eq!(namespace_claim(&ahaus(), None), NamespaceClaim::Free);
-    assert_eq!(namespace_claim(&ahaus(), Some(&namespace(ours.clone(), "rathaus"))), NamespaceClaim::Ours);
-    let foreign = [
-        namespace(ours, "kubectl"),
-        namespace(json!({}), "rathaus"),
-        namespace(json!({"rathaus.dev/ars": "055540008008"}), "rathaus"),
-    ];
-    for observed in foreign {
-        let claim = namespace_claim(&ahaus(), Some(&observed));
+fn invariant_3_neither_labels_nor_managers_make_a_namespace_ours() {
+    let key = SealKey::new(&[1; SEAL_KEY_BYTES], "2026-02-01T00:00:00Z".parse().unwrap()).unwrap();
+    let claim = |observed: &Namespace| namespace_claim(&ahaus(), Some(observed), &key);
+    let seal = |ars| Some(key.seal("Namespace", "", "mun-ahaus", ars));
+    let labels = json!({"rathaus.dev/ars": "055540004004"});
+    let (before, after) = ("2026-01-01T00:00:00Z", "2026-03-01T00:00:00Z");
+    assert_eq!(namespace_claim(&ahaus(), None, &key), NamespaceClaim::Free);
+    // A label that was removed is repaired later.
+    for labels in [labels.clone(), json!({}), json!({"rathaus.dev/ars": "055540008008"})] {
+        assert_eq!(claim(&namespace(seal("055540004004"), labels, after)), NamespaceClaim::Ours);
+    }
+    for (reason, observed) in [
+        ("NamespaceForeign", namespace(None, labels.clone(), after)),
+        ("NamespaceForeign", namespace(None, json!({}), before)),
+        ("NamespaceForeign", namespace(seal("055540008008"), labels.clone(), before)),
+        ("UpgradeNeeded", namespace(None, labels, before)),
+    ] {
+        let claim = claim(&observed);
         let NamespaceClaim::Denied(rejection) = claim else { panic!("{claim:?}") };
-        assert_rejection(&rejection, Cause::Refused, "NamespaceForeign", "mun-ahaus");
+        assert_rejection(&rejection, Cause::Refused, reason, "mun-ahaus");
     }
 }
 

@@ -8,8 +8,9 @@ use kube::{Resource, ResourceExt};
 use url::Url;
 
 use super::names::{Ars, Hostname, TownName};
-use super::ownership;
+use super::ownership::{self, Ownership};
 use super::rejection::Rejection;
+use super::seal::SealKey;
 use crate::api::conditions::{NAMESPACE_READY, READY};
 use crate::api::{self, AdministratorKind, DeletionPolicy, Municipality, Quota};
 use crate::settings::Settings;
@@ -169,21 +170,32 @@ pub enum NamespaceClaim {
     Denied(Rejection),
 }
 
-/// Decides to whom the town's namespace belongs. A label alone proves nothing, since anyone may set one:
-/// the operator must have applied the namespace, for this ARS.
-pub fn namespace_claim(raw: &Municipality, observed: Option<&Namespace>) -> NamespaceClaim {
+/// Decides to whom the town's namespace belongs: it must carry the seal for this ARS.
+pub fn namespace_claim(raw: &Municipality, observed: Option<&Namespace>, key: &SealKey) -> NamespaceClaim {
     let Some(namespace) = observed else {
         return NamespaceClaim::Free;
     };
     let name = namespace.name_any();
-    if !ownership::is_made_for(namespace.meta(), &raw.spec.ars) {
-        return NamespaceClaim::Denied(Rejection::refused(
-            NAMESPACE_READY,
-            "NamespaceForeign",
-            format!(
-                "namespace {name} exists and was not made for this municipality; remove it, or give the municipality another name"
-            ),
-        ));
+    match ownership::ownership(key, "Namespace", namespace.meta(), &raw.spec.ars) {
+        Ownership::Foreign => {
+            return NamespaceClaim::Denied(Rejection::refused(
+                NAMESPACE_READY,
+                "NamespaceForeign",
+                format!(
+                    "namespace {name} exists and was not made for this municipality; remove it, or give the municipality another name"
+                ),
+            ));
+        }
+        Ownership::Unsealed => {
+            return NamespaceClaim::Denied(Rejection::refused(
+                NAMESPACE_READY,
+                "UpgradeNeeded",
+                format!(
+                    "namespace {name} was made by version 0.1.0 and carries no seal; nothing is changed in it until state IT has checked `rathaus upgrade --plan` and run `rathaus upgrade`"
+                ),
+            ));
+        }
+        Ownership::Ours => {}
     }
     if namespace.meta().deletion_timestamp.is_some() {
         return NamespaceClaim::Denied(Rejection::waiting(

@@ -9,7 +9,9 @@ use k8s_openapi::api::core::v1::{ConfigMap, ResourceQuota, Secret, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::Api;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{DeleteParams, PostParams};
+use rathaus::cluster::get_seal_key;
+use rathaus::tenant::SEAL;
 use serde_json::json;
 
 use crate::client;
@@ -89,15 +91,23 @@ pub async fn invariant_5_what_the_operator_made_and_no_longer_wants_is_pruned() 
     let town = Town::admit(&client().await, "drift-c", "403").await;
     town.opt_in("e-payment").await;
     town.module_ready("e-payment").await;
-    // As an older version of the operator would have left it: applied by the same field manager.
-    let left = json!({
-        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "left-over", "labels": {
-            "app.kubernetes.io/managed-by": "rathaus", "rathaus.dev/municipality": "drift-c",
-            "rathaus.dev/module": "e-payment"}},
-    });
-    let configs = town.api::<ConfigMap>();
-    configs.patch("left-over", &PatchParams::apply("rathaus"), &Patch::Apply(&left)).await.unwrap();
+    // As an older version of the operator could have left it: of a kind that a module no longer has, and sealed.
+    let key = get_seal_key(&town.client, "rathaus-system").await.unwrap().unwrap();
+    let seal = key.seal("ResourceQuota", &town.namespace(), "e-payment", "055990403403");
+    let quota = |name: &str| {
+        json!({
+            "metadata": {"name": name, "annotations": {SEAL: seal}, "labels": {
+                "app.kubernetes.io/managed-by": "rathaus", "rathaus.dev/municipality": "drift-c",
+                "rathaus.dev/module": "e-payment"}},
+            "spec": {"hard": {"pods": "100"}},
+        })
+    };
+    let quotas = town.api::<ResourceQuota>();
+    for name in ["left-over", "e-payment"] {
+        quotas.create(&PostParams::default(), &serde_json::from_value(quota(name)).unwrap()).await.unwrap();
+    }
     cause_reconcile(&town).await;
-    gone(&configs, "left-over").await;
+    gone(&quotas, "e-payment").await;
+    quotas.get("left-over").await.expect("the seal of another name is none");
     town.remove().await;
 }

@@ -26,10 +26,14 @@ mod payments_go_to_the_states_platform;
 mod quiet_when_nothing_changes;
 mod rights_are_narrow;
 mod runner;
+mod schema;
 mod support;
 mod suspended_is_untouched;
+mod tampering_is_put_right;
 mod unreadable_objects_stop_nobody;
+mod upgrades_seal_what_is_there;
 mod vendors_can_check_conformance;
+mod what_is_written_is_what_comes_back;
 
 use std::process::ExitCode;
 
@@ -73,6 +77,9 @@ fn side_by_side() -> Vec<Trial> {
         nothing_foreign_is_touched::invariant_3_a_namespace_that_is_there_is_not_adopted,
         nothing_foreign_is_touched::invariant_3_objects_with_forged_labels_are_neither_taken_over_nor_pruned,
         nothing_foreign_is_touched::invariant_3_a_database_that_is_there_is_not_taken_over,
+        tampering_is_put_right::whatever_is_tampered_with_is_put_right_and_nothing_is_deleted,
+        tampering_is_put_right::a_planted_secret_that_names_the_module_as_its_owner_is_never_used,
+        tampering_is_put_right::a_planted_namespace_with_our_managers_name_and_labels_is_refused,
         drift_is_repaired::invariant_5_what_is_changed_by_hand_is_repaired,
         drift_is_repaired::invariant_5_what_is_deleted_by_hand_comes_back,
         drift_is_repaired::invariant_5_what_the_operator_made_and_no_longer_wants_is_pruned,
@@ -87,6 +94,8 @@ fn side_by_side() -> Vec<Trial> {
         api_accepts_and_rejects::the_api_server_accepts_what_is_right,
         api_accepts_and_rejects::defaults_are_written_by_the_api_server,
         api_accepts_and_rejects::ars_and_type_cannot_be_changed,
+        what_is_written_is_what_comes_back::any_field_that_the_api_server_knows_makes_a_difference_when_it_is_added,
+        what_is_written_is_what_comes_back::every_object_comes_back_as_it_was_written,
         rights_are_narrow::invariant_9_no_secret_no_wildcard_no_escalation_across_the_cluster,
         rights_are_narrow::invariant_9_each_rule_states_its_reason,
     ]
@@ -100,6 +109,7 @@ fn alone() -> Vec<Trial> {
         killing_loses_nothing::invariant_7_a_killed_operator_leaves_nothing_half_made,
         a_dead_database_is_told::a_database_server_that_is_down_is_told_and_clears_when_it_is_back,
         no_cent_is_lost::every_payment_ends_once_and_the_books_agree_to_the_cent_while_everything_is_killed,
+        upgrades_seal_what_is_there::what_an_earlier_version_made_waits_for_its_seal_and_goes_on_with_it,
         unreadable_objects_stop_nobody::invariant_6_an_unreadable_object_is_told_so_and_stops_nobody,
         erased_definitions_erase_no_data::an_erased_definition_erases_no_data,
     ]

@@ -81,7 +81,7 @@ pub async fn invariant_1_nothing_is_written_when_nothing_changes_nor_after_a_res
     reconciled_since(start, "mun-quiet-a").await;
     let (mine, others): (Vec<_>, Vec<_>) =
         writes_since(start).into_iter().partition(|write| write.contains("quiet-a"));
-    assert!(mine.iter().any(|write| write.starts_with("patch configmaps")), "{mine:?}");
+    assert!(mine.iter().any(|write| write.starts_with("update configmaps")), "{mine:?}");
     assert_eq!(others, Vec::<String>::new(), "for towns that did not change");
 
     let start = mark().unwrap();

@@ -27,6 +27,9 @@ const ADMIN_PORT_NAME: &str = "admin";
 /// Seconds between SIGTERM and SIGKILL. The contract gives a module 30 s to stop.
 const TERMINATION_GRACE_SECONDS: i64 = 35;
 
+/// Seconds without progress after which a rollout counts as failed; the default of Kubernetes.
+const PROGRESS_DEADLINE_SECONDS: i32 = 600;
+
 /// Builds the Deployment of the module with the replicas of its plan. Each pod first runs the database
 /// migrations. Pods comply with the profile `restricted` of the Pod Security Standards and have a read-only
 /// root file system.
@@ -39,6 +42,7 @@ pub fn build(module: &Module, config: &ConfigMap, database: &Secret) -> Deployme
         spec: Some(DeploymentSpec {
             replicas: Some(module.plan.replicas),
             revision_history_limit: Some(3),
+            progress_deadline_seconds: Some(PROGRESS_DEADLINE_SECONDS),
             selector: labels::module_selector(module.name.as_str()),
             strategy: Some(rolling_update()),
             template: PodTemplateSpec {
@@ -84,6 +88,11 @@ fn checksum(config: &ConfigMap, database: &Secret) -> String {
 fn pod_spec(module: &Module) -> PodSpec {
     PodSpec {
         service_account_name: Some(module.name.to_string()),
+        // The former name of the field, which the API server fills with the same value.
+        service_account: Some(module.name.to_string()),
+        restart_policy: Some("Always".to_owned()),
+        dns_policy: Some("ClusterFirst".to_owned()),
+        scheduler_name: Some("default-scheduler".to_owned()),
         automount_service_account_token: Some(false),
         // No module reads the addresses of the town's other Services from environment variables.
         enable_service_links: Some(false),
@@ -150,6 +159,7 @@ fn container(module: &Module, mounts: Vec<VolumeMount>) -> Container {
             ..Default::default()
         }),
         volume_mounts: Some(mounts),
+        termination_message_path: Some("/dev/termination-log".to_owned()),
         // The last log lines of a failed container become its message in the pod's status.
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         ..Default::default()
@@ -181,9 +191,11 @@ fn probe(path: &str) -> Probe {
         http_get: Some(HTTPGetAction {
             path: Some(path.to_owned()),
             port: IntOrString::String(ADMIN_PORT_NAME.to_owned()),
+            scheme: Some("HTTP".to_owned()),
             ..Default::default()
         }),
         timeout_seconds: Some(5),
+        success_threshold: Some(1),
         ..Default::default()
     }
 }

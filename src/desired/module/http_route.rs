@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-use crate::api::{BackendRef, HTTPRoute, HTTPRouteSpec, ParentRef, RouteRule};
+use crate::api::{BackendRef, HTTPRoute, HTTPRouteSpec, ParentRef, RouteMatch, RouteRule};
 use crate::settings::Gateway;
 use crate::tenant::Module;
 
@@ -16,10 +16,12 @@ pub fn build(module: &Module, gateway: &Gateway) -> HTTPRoute {
             parent_refs: vec![ParentRef {
                 name: gateway.name.clone(),
                 namespace: Some(gateway.namespace.clone()),
+                ..ParentRef::default()
             }],
             hostnames: vec![module.town.hostname.module_host(&module.name)],
             rules: vec![RouteRule {
-                backend_refs: vec![BackendRef { name: module.name.to_string(), port: service::PORT }],
+                matches: vec![RouteMatch::default()],
+                backend_refs: vec![BackendRef::to_service(module.name.to_string(), service::PORT)],
             }],
         },
         status: None,

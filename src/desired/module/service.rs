@@ -17,6 +17,9 @@ pub fn build(module: &Module) -> Service {
         metadata: super::meta(module),
         spec: Some(ServiceSpec {
             type_: Some("ClusterIP".to_owned()),
+            internal_traffic_policy: Some("Cluster".to_owned()),
+            ip_family_policy: Some("SingleStack".to_owned()),
+            session_affinity: Some("None".to_owned()),
             selector: labels::module_selector(module.name.as_str()).match_labels,
             ports: Some(vec![ServicePort {
                 name: Some(PUBLIC_PORT_NAME.to_owned()),

@@ -17,6 +17,8 @@ use crate::tenant::Module;
 
 /// File mode: readable for owner and group only. `fsGroup` makes the module's group the owning group.
 const FILE_MODE: i32 = 0o440;
+/// File mode of the configuration, which contains no secret; the default of Kubernetes.
+const CONFIG_MODE: i32 = 0o644;
 /// Lifetime of a token in seconds. The kubelet replaces a token after 80 % of it.
 const TOKEN_LIFETIME_SECONDS: i64 = 3600;
 
@@ -59,7 +61,11 @@ fn mount(mounted: MountedVolume) -> VolumeMount {
 }
 
 fn migration_volumes(module: &Module) -> Vec<MountedVolume> {
-    let config = ConfigMapVolumeSource { name: module.name.to_string(), ..Default::default() };
+    let config = ConfigMapVolumeSource {
+        name: module.name.to_string(),
+        default_mode: Some(CONFIG_MODE),
+        ..Default::default()
+    };
     let database = SecretVolumeSource {
         secret_name: Some(module.name.to_string()),
         default_mode: Some(FILE_MODE),

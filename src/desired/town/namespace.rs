@@ -15,6 +15,8 @@ const POD_SECURITY_VERSION: &str = "v1.35";
 /// CRD must not delete the objects of all towns.
 pub fn build(town: &Town) -> Namespace {
     let mut labels = labels::for_town(town);
+    // The API server adds this label by itself.
+    labels.insert(labels::NAMESPACE_NAME.to_owned(), town.name.namespace());
     for mode in ["enforce", "audit", "warn"] {
         labels.insert(format!("pod-security.kubernetes.io/{mode}"), "restricted".to_owned());
         labels.insert(format!("pod-security.kubernetes.io/{mode}-version"), POD_SECURITY_VERSION.to_owned());

@@ -20,9 +20,9 @@ pub fn default_deny(town: &Town) -> NetworkPolicy {
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(LabelSelector::default()),
             policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
-            // The lists are empty and not absent, so that a rule that someone adds counts as drift.
-            ingress: Some(vec![]),
-            egress: Some(vec![]),
+            // No rule allows anything. The API server omits empty lists.
+            ingress: None,
+            egress: None,
         }),
     }
 }

@@ -52,7 +52,7 @@ fn binding(town: &Town, name: &str, cluster_role: &str, subjects: Vec<Subject>) 
             kind: "ClusterRole".to_owned(),
             name: cluster_role.to_owned(),
         },
-        // The list is empty and not absent, so that a subject that someone adds counts as drift.
-        subjects: Some(subjects),
+        // The API server omits empty lists.
+        subjects: (!subjects.is_empty()).then_some(subjects),
     }
 }

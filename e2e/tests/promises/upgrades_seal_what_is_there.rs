@@ -1,0 +1,88 @@
+// SPDX-FileCopyrightText: 2026 The rathaus authors
+// SPDX-License-Identifier: EUPL-1.2
+
+//! Promise: what version 0.1.0 made is neither changed nor deleted until it is sealed, and then goes on without a
+//! pod being replaced.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::api::{DeleteParams, DynamicObject, ListParams, PostParams};
+use kube::{Api, ResourceExt};
+use rathaus::cluster::{TownObjects, get_seal_key, list_unsealed, write_seal};
+use rathaus::desired::{KINDS, Kind, Tolerated};
+use rathaus::tenant::{SEAL, TownName};
+use serde_json::json;
+
+use crate::client;
+use crate::support::{Town, merge, message};
+
+const SYSTEM: &str = "rathaus-system";
+
+pub async fn what_an_earlier_version_made_waits_for_its_seal_and_goes_on_with_it() {
+    let client = client().await;
+    let town = Town::admit(&client, "way-a", "415").await;
+    town.opt_in("e-payment").await;
+    town.module_ready("e-payment").await;
+
+    // The key is younger than the town, as it is after an upgrade. It stays the same, for the other towns.
+    let secrets = Api::<Secret>::namespaced(client.clone(), SYSTEM);
+    let mut secret = secrets.get("rathaus-seal").await.unwrap();
+    secrets.delete("rathaus-seal", &DeleteParams::default()).await.unwrap();
+    (secret.metadata.uid, secret.metadata.resource_version) = (None, None);
+    secrets.create(&PostParams::default(), &secret).await.unwrap();
+    let operators = Api::<Pod>::namespaced(client.clone(), SYSTEM);
+    operators.delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+    town.change(json!({"spec": {"displayName": "Neu"}})).await;
+    town.ready().await;
+    town.module_ready("e-payment").await;
+
+    let before = pods(&town).await;
+    remove_seals(&town).await;
+    let refused = town.municipality_says("NamespaceReady", "False", "UpgradeNeeded").await;
+    assert!(message(&refused.status.unwrap().conditions, "Ready").contains("rathaus upgrade --plan"));
+
+    let key = get_seal_key(&client, SYSTEM).await.unwrap().unwrap();
+    let tolerated = Tolerated::default();
+    let objects = TownObjects { client: &client, key: &key, tolerated: &tolerated, ars: "055990415415" };
+    let name = TownName::parse("way-a").unwrap();
+    let unsealed = list_unsealed(objects, &name).await.unwrap();
+    let kinds: BTreeSet<Kind> = unsealed.iter().map(|(kind, _)| *kind).collect();
+    assert_eq!(kinds.len(), KINDS.len(), "{kinds:?}");
+    for (kind, object) in &unsealed {
+        assert!(!object.annotations().contains_key(SEAL), "{kind:?} {} was changed", object.name_any());
+        write_seal(objects, *kind, object).await.unwrap();
+    }
+    assert_eq!(list_unsealed(objects, &name).await.unwrap().len(), 0);
+    town.ready().await;
+    town.module_ready("e-payment").await;
+    assert_eq!(pods(&town).await, before, "no pod was replaced");
+    town.remove().await;
+}
+
+/// Leaves the town's objects as version 0.1.0 made them. The namespace is the first, so that the operator does not
+/// touch the others.
+async fn remove_seals(town: &Town) {
+    for kind in KINDS {
+        let resource = kind.api_resource();
+        let api: Api<DynamicObject> = match kind {
+            Kind::Namespace => Api::all_with(town.client.clone(), &resource),
+            _ => Api::namespaced_with(town.client.clone(), &town.namespace(), &resource),
+        };
+        let found = api.list(&ListParams::default()).await.unwrap().items;
+        let sealed = found.into_iter().filter(|object| object.annotations().contains_key(SEAL));
+        for object in
+            sealed.filter(|object| *kind != Kind::Namespace || object.name_any() == town.namespace())
+        {
+            merge(&api, &object.name_any(), json!({"metadata": {"annotations": {SEAL: null}}})).await;
+        }
+    }
+}
+
+/// What changes when a pod is replaced: the generation of the Deployment, and the UIDs of its pods.
+async fn pods(town: &Town) -> (Option<i64>, BTreeSet<Option<String>>) {
+    let generation = town.api::<Deployment>().get("e-payment").await.unwrap().metadata.generation;
+    let pods = town.api::<Pod>().list(&ListParams::default()).await.unwrap();
+    (generation, pods.items.iter().map(ResourceExt::uid).collect())
+}
