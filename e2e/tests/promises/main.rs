@@ -79,7 +79,7 @@ fn side_by_side() -> Vec<Trial> {
         one_never_delays_another::invariant_6_broken_towns_do_not_delay_a_sound_one,
         citizens_pay::a_citizen_pays_and_another_cancels_in_a_browser_without_javascript,
         rights_are_narrow::invariant_9_the_rules_are_what_the_operator_uses,
-        rights_are_narrow::administrators_write_their_secrets_and_read_no_others,
+        rights_are_narrow::administrators_write_their_secrets_and_read_none,
         a_town_opts_in::one_object_becomes_a_component_that_answers_at_its_own_address,
         a_town_opts_in::administrators_may_opt_in_and_touch_nothing_else,
         a_town_opts_in::a_town_gets_a_namespace_with_walls_and_its_administrators,

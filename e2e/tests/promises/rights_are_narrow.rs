@@ -136,7 +136,7 @@ pub async fn invariant_9_the_rules_are_what_the_operator_uses() {
     assert!(superfluous.is_empty(), "granted and never used: {superfluous:?}");
 }
 
-pub async fn administrators_write_their_secrets_and_read_no_others() {
+pub async fn administrators_write_their_secrets_and_read_none() {
     let town = Town::admit(&client().await, "rights-b", "962").await;
     let module = town.opt_in("e-payment").await;
     town.module_ready("e-payment").await;
@@ -152,68 +152,52 @@ pub async fn administrators_write_their_secrets_and_read_no_others() {
     secrets.create(&now, &secret(json!({}))).await.unwrap();
     secrets.replace("mine", &now, &secret(json!({"stringData": {"token": "y"}}))).await.unwrap();
 
-    // As `kubectl apply --server-side` and GitOps engines write; the answer is what they wrote themselves.
     let by = |manager: &str| PatchParams::apply(manager).force();
-    let applied = |name: &str, metadata: Value| {
-        let mut object = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
-            "stringData": {"token": "z"}});
-        object["metadata"].as_object_mut().unwrap().extend(metadata.as_object().unwrap().clone());
-        Patch::Apply(object)
+    let applied = |name: &str| {
+        Patch::Apply(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
+            "stringData": {"token": "z"}}))
     };
-    let token = |secret: Secret| secret.data.unwrap()["token"].0.clone();
-    let written = secrets.patch("mine", &by("flux"), &applied("mine", json!({}))).await.unwrap();
-    assert_eq!(token(written), b"z");
     let nothing = Patch::Merge(json!({}));
-    assert_eq!(token(secrets.patch("mine", &PatchParams::default(), &nothing).await.unwrap()), b"z");
-    secrets.patch("new", &by("flux"), &applied("new", json!({}))).await.unwrap();
-
+    // What is no Secret: the API server's error message would contain the whole of it.
+    let misshapen = Patch::Merge(json!({"metadata": {"labels": "x"}}));
     let named = |name: &str, labels: Value| secret(json!({"metadata": {"name": name, "labels": labels}}));
     let ours = json!({"app.kubernetes.io/managed-by": "rathaus"});
     let service_account_token = json!({"type": "kubernetes.io/service-account-token", "metadata": {
         "name": "stolen", "annotations": {"kubernetes.io/service-account.name": "e-payment"}}});
-    let owned = json!({"ownerReferences": [{"apiVersion": "rathaus.dev/v1alpha1", "kind": "ServiceModule",
-        "name": "e-payment", "uid": module.uid().unwrap()}]});
-    let owned_by_module =
-        secret(json!({"metadata": {"name": "like", "ownerReferences": owned["ownerReferences"]}}));
-    let claimed = secret(json!({"metadata": {"name": "like", "managedFields": [{"manager": "rathaus",
-        "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {"f:data": {}}}]}}));
+    let owner = json!([{"apiVersion": "rathaus.dev/v1alpha1", "kind": "ServiceModule", "name": "e-payment",
+        "uid": module.uid().unwrap()}]);
+    let owned = |name: &str| secret(json!({"metadata": {"name": name, "ownerReferences": owner}}));
+    let claimed = secret(json!({"metadata": {"name": "mine", "managedFields": [{"manager": "rathaus",
+        "operation": "Apply", "apiVersion": "v1", "time": "2026-01-01T00:00:00Z",
+        "fieldsType": "FieldsV1", "fieldsV1": {"f:data": {}}}]}}));
+    let as_operator = PostParams { field_manager: Some("rathaus".to_owned()), ..PostParams::default() };
     let lingering =
         DeleteParams { propagation_policy: Some(PropagationPolicy::Foreground), ..DeleteParams::default() };
-    let labelled = Patch::Merge(json!({"metadata": {"labels": ours}}));
+    let patch = PatchParams::default();
     let before = town.api::<Secret>().get("e-payment").await.unwrap();
     for (what, refused) in [
         ("get", secrets.get("mine").await.err()),
         ("list", secrets.list(&ListParams::default()).await.err()),
+        ("a patch of nothing", secrets.patch("mine", &patch, &nothing).await.err()),
+        ("apply", secrets.patch("mine", &by("flux"), &applied("mine")).await.err()),
         ("a deletion that shows it", secrets.delete("mine", &lingering).await.err()),
         ("a label of the operator's", secrets.create(&now, &named("like", ours.clone())).await.err()),
-        ("that label later", secrets.patch("mine", &PatchParams::default(), &labelled).await.err()),
+        ("that label later", secrets.replace("mine", &now, &named("mine", ours.clone())).await.err()),
         ("a module's token", secrets.create(&now, &secret(service_account_token)).await.err()),
-        ("a module as owner", secrets.create(&now, &owned_by_module).await.err()),
-        (
-            "a module as owner, applied",
-            secrets.patch("mine", &by("flux"), &applied("mine", owned)).await.err(),
-        ),
-        (
-            "the operator's manager",
-            secrets.patch("mine", &by("rathaus"), &applied("mine", json!({}))).await.err(),
-        ),
-        ("the operator's manager, claimed", secrets.create(&now, &claimed).await.err()),
+        ("a module as owner", secrets.create(&now, &owned("like")).await.err()),
+        ("a module as owner later", secrets.replace("mine", &now, &owned("mine")).await.err()),
+        ("the operator's manager", secrets.create(&as_operator, &named("like", json!({}))).await.err()),
+        ("the operator's manager, claimed", secrets.replace("mine", &now, &claimed).await.err()),
         (
             "the operator's, with its label",
             secrets.replace("e-payment", &now, &named("e-payment", ours)).await.err(),
         ),
         ("the operator's", secrets.replace("e-payment", &now, &named("e-payment", json!({}))).await.err()),
+        ("the operator's, patched", secrets.patch("e-payment", &patch, &nothing).await.err()),
+        ("the operator's, misshapen", secrets.patch("e-payment", &patch, &misshapen).await.err()),
         (
-            "a patch of nothing of the operator's",
-            secrets.patch("e-payment", &PatchParams::default(), &nothing).await.err(),
-        ),
-        (
-            "an apply of the operator's",
-            secrets.patch("e-payment", &by("flux"), &applied("e-payment", json!({}))).await.err(),
-        ),
-        (
-            "a dry run of it",
-            secrets.patch("e-payment", &by("flux").dry_run(), &applied("e-payment", json!({}))).await.err(),
+            "the operator's, applied",
+            secrets.patch("e-payment", &by("flux"), &applied("e-payment")).await.err(),
         ),
         ("deleting the operator's", secrets.delete("e-payment", &DeleteParams::default()).await.err()),
     ] {
@@ -221,9 +205,7 @@ pub async fn administrators_write_their_secrets_and_read_no_others() {
         assert!(forbidden, "{what}: {refused:?}");
     }
     assert_eq!(town.api::<Secret>().get("e-payment").await.unwrap(), before);
-    for name in ["mine", "new"] {
-        secrets.delete(name, &DeleteParams::default()).await.unwrap();
-        assert_eq!(town.api::<Secret>().get_opt(name).await.unwrap(), None);
-    }
+    secrets.delete("mine", &DeleteParams::default()).await.unwrap();
+    assert_eq!(town.api::<Secret>().get_opt("mine").await.unwrap(), None);
     town.remove().await;
 }
