@@ -160,7 +160,7 @@ pub struct ModuleClassStatus {
     /// Generation of the spec that the rest of the status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, which tells whether modules of this class can be provisioned; also `Stalled` if not.
+    /// `Ready`, which tells whether modules of this class can be provisioned; `Stalled` if not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(length(max = 16))]

@@ -199,8 +199,7 @@ pub struct MunicipalityStatus {
     /// Generation of the spec that the rest of the status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `NamespaceReady`, `AccessReady` and `Isolated`; also `Stalled` while only a person can make it
-    /// ready.
+    /// `Ready`, `NamespaceReady`, `AccessReady` and `Isolated`; `Stalled` while a person must act.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(length(max = 16))]

@@ -64,8 +64,7 @@ pub struct ServiceModuleStatus {
     /// Generation of the spec that the rest of the status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `ClassAccepted`, `DatabaseReady`, `Deployed` and `Routed`; also `Stalled` while only a person
-    /// can make it ready.
+    /// `Ready`, `ClassAccepted`, `DatabaseReady`, `Deployed` and `Routed`; `Stalled` while a person must act.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(length(max = 16))]

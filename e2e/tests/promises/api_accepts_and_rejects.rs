@@ -116,6 +116,7 @@ fn accepted() -> Vec<(&'static str, &'static str, Value)> {
         (c, "/spec/plans/0/resources/limits/memory", "32Mi".into()),
         (c, "/spec/offeredTo", json!({"arsPrefixes": ["05", "055540004004"]})),
         (s, "/metadata/name", "a".repeat(22).into()),
+        (s, "/metadata/name", "rathauspost".into()),
         (s, "/spec/uses", json!(["mailbox", "form"])),
         (s, "/spec/suspend", true.into()),
     ]
@@ -219,6 +220,8 @@ fn rejected() -> Vec<(&'static str, &'static str, Value, &'static str, &'static 
         (c, "/spec/offeredTo", json!({"arsPrefixes": []}), "spec.offeredTo.arsPrefixes", "at least 1"),
         (c, "/spec/offeredTo", json!({"arsPrefixes": ["NRW"]}), "spec.offeredTo.arsPrefixes[0]", "^[0-9]+$"),
         (s, "/metadata/name", "a".repeat(23).into(), "metadata.name", "at most 22 characters"),
+        (s, "/metadata/name", "rathaus".into(), "metadata.name", "choose another name"),
+        (s, "/metadata/name", "rathaus-dns".into(), "metadata.name", "choose another name"),
         (s, "/spec/class", "E-Payment".into(), "spec.class", "name of a ModuleClass"),
         (s, "/spec/plan", Value::Null, "spec.plan", "Required"),
         (s, "/spec/ePayment", Value::Null, "spec", "exactly one configuration block"),

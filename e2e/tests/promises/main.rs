@@ -19,6 +19,7 @@ mod erased_definitions_erase_no_data;
 mod isolation_holds;
 mod killing_loses_nothing;
 mod no_cent_is_lost;
+mod nothing_adds_up_unseen;
 mod nothing_foreign_is_touched;
 mod one_leads;
 mod one_never_delays_another;
@@ -83,6 +84,8 @@ fn side_by_side() -> Vec<Trial> {
         drift_is_repaired::invariant_5_what_is_changed_by_hand_is_repaired,
         drift_is_repaired::invariant_5_what_is_deleted_by_hand_comes_back,
         drift_is_repaired::invariant_5_what_the_operator_made_and_no_longer_wants_is_pruned,
+        nothing_adds_up_unseen::what_somebody_else_opened_is_named_and_what_runs_goes_on,
+        nothing_adds_up_unseen::nobody_but_the_operator_opens_a_town,
         one_never_delays_another::invariant_6_broken_towns_do_not_delay_a_sound_one,
         citizens_pay::a_citizen_pays_and_another_cancels_in_a_browser_without_javascript,
         rights_are_narrow::invariant_9_the_rules_are_what_the_operator_uses,

@@ -171,7 +171,7 @@ async fn labelled(town: &Town, kind: Kind) -> Vec<DynamicObject> {
 
 pub async fn administrators_write_their_secrets_and_read_none() {
     let town = Town::admit(&client().await, "rights-b", "962").await;
-    town.opt_in("e-payment").await;
+    let module = town.opt_in("e-payment").await;
     town.module_ready("e-payment").await;
     let admin = town.as_administrator().await;
     let secrets = admin.api::<Secret>();
@@ -185,28 +185,53 @@ pub async fn administrators_write_their_secrets_and_read_none() {
     secrets.create(&now, &secret(json!({}))).await.unwrap();
     secrets.replace("mine", &now, &secret(json!({"stringData": {"token": "y"}}))).await.unwrap();
 
+    let by = |manager: &str| PatchParams::apply(manager).force();
+    let applied = |name: &str| {
+        Patch::Apply(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
+            "stringData": {"token": "z"}}))
+    };
+    let nothing = Patch::Merge(json!({}));
+    // What is no Secret: the API server's error message would contain the whole of it.
+    let misshapen = Patch::Merge(json!({"metadata": {"labels": "x"}}));
     let named = |name: &str, labels: Value| secret(json!({"metadata": {"name": name, "labels": labels}}));
     let ours = json!({"app.kubernetes.io/managed-by": "rathaus"});
-    let token = json!({"type": "kubernetes.io/service-account-token", "metadata": {
+    let service_account_token = json!({"type": "kubernetes.io/service-account-token", "metadata": {
         "name": "stolen", "annotations": {"kubernetes.io/service-account.name": "e-payment"}}});
-    let nothing = Patch::Merge(json!({}));
-    let applied = Patch::Apply(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "mine"}}));
+    let owner = json!([{"apiVersion": "rathaus.dev/v1alpha1", "kind": "ServiceModule", "name": "e-payment",
+        "uid": module.uid().unwrap()}]);
+    let owned = |name: &str| secret(json!({"metadata": {"name": name, "ownerReferences": owner}}));
+    let claimed = secret(json!({"metadata": {"name": "mine", "managedFields": [{"manager": "rathaus",
+        "operation": "Apply", "apiVersion": "v1", "time": "2026-01-01T00:00:00Z",
+        "fieldsType": "FieldsV1", "fieldsV1": {"f:data": {}}}]}}));
+    let as_operator = PostParams { field_manager: Some("rathaus".to_owned()), ..PostParams::default() };
     let lingering =
         DeleteParams { propagation_policy: Some(PropagationPolicy::Foreground), ..DeleteParams::default() };
+    let patch = PatchParams::default();
     let before = town.api::<Secret>().get("e-payment").await.unwrap();
     for (what, refused) in [
         ("get", secrets.get("mine").await.err()),
         ("list", secrets.list(&ListParams::default()).await.err()),
-        ("a patch of nothing", secrets.patch("mine", &PatchParams::default(), &nothing).await.err()),
-        ("apply", secrets.patch("mine", &PatchParams::apply("someone"), &applied).await.err()),
+        ("a patch of nothing", secrets.patch("mine", &patch, &nothing).await.err()),
+        ("apply", secrets.patch("mine", &by("flux"), &applied("mine")).await.err()),
         ("a deletion that shows it", secrets.delete("mine", &lingering).await.err()),
         ("a label of the operator's", secrets.create(&now, &named("like", ours.clone())).await.err()),
-        ("a module's token", secrets.create(&now, &secret(token)).await.err()),
+        ("that label later", secrets.replace("mine", &now, &named("mine", ours.clone())).await.err()),
+        ("a module's token", secrets.create(&now, &secret(service_account_token)).await.err()),
+        ("a module as owner", secrets.create(&now, &owned("like")).await.err()),
+        ("a module as owner later", secrets.replace("mine", &now, &owned("mine")).await.err()),
+        ("the operator's manager", secrets.create(&as_operator, &named("like", json!({}))).await.err()),
+        ("the operator's manager, claimed", secrets.replace("mine", &now, &claimed).await.err()),
         (
             "the operator's, with its label",
             secrets.replace("e-payment", &now, &named("e-payment", ours)).await.err(),
         ),
         ("the operator's", secrets.replace("e-payment", &now, &named("e-payment", json!({}))).await.err()),
+        ("the operator's, patched", secrets.patch("e-payment", &patch, &nothing).await.err()),
+        ("the operator's, misshapen", secrets.patch("e-payment", &patch, &misshapen).await.err()),
+        (
+            "the operator's, applied",
+            secrets.patch("e-payment", &by("flux"), &applied("e-payment")).await.err(),
+        ),
         ("deleting the operator's", secrets.delete("e-payment", &DeleteParams::default()).await.err()),
     ] {
         let forbidden = matches!(&refused, Some(kube::Error::Api(status)) if status.is_forbidden());

@@ -151,11 +151,16 @@ impl Town {
 
     /// The same town, through a client that acts as one of its administrators.
     pub async fn as_administrator(&self) -> Self {
+        self.as_member_of(&format!("{}-it", self.name)).await
+    }
+
+    /// The same town, through a client that acts as somebody of this group.
+    pub async fn as_member_of(&self, group: &str) -> Self {
         let kubeconfig = kube::config::Kubeconfig::read_from(crate::cluster().await.kubeconfig).unwrap();
         let options = kube::config::KubeConfigOptions::default();
         let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
         config.auth_info.impersonate = Some("someone".to_owned());
-        let groups = [format!("{}-it", self.name), "system:authenticated".to_owned()];
+        let groups = [group.to_owned(), "system:authenticated".to_owned()];
         config.auth_info.impersonate_groups = Some(groups.into());
         Self { client: Client::try_from(config).unwrap(), name: self.name.clone() }
     }
