@@ -65,14 +65,19 @@ pub async fn unit_tests() -> Result<()> {
     command::shown_live(&mut cargo(&["test", "--package=e2e", "--lib", "--bins", "--locked"]), LIMIT).await
 }
 
-/// The promises, on the cluster that runs.
+/// The environment variable that makes promises run at full size.
+pub const LONG: &str = "RATHAUS_TEST_LONG";
+
+/// The promises, on the running cluster; `long`: at full size.
 ///
 /// # Errors
 /// A test fails; its output has been shown.
-pub async fn end_to_end_tests() -> Result<()> {
-    // One at a time: some stop the database server, restart the operator or count what is written.
-    let words = ["test", "--package=e2e", "--test=promises", "--locked", "--", "--test-threads=1"];
-    command::shown_live(&mut cargo(&words), LIMIT).await
+pub async fn end_to_end_tests(long: bool) -> Result<()> {
+    let mut tests = cargo(&["test", "--package=e2e", "--test=promises", "--locked"]);
+    if long {
+        tests.env(LONG, "1");
+    }
+    command::shown_live(&mut tests, LIMIT).await
 }
 
 async fn run(progress: &mut Progress, title: &str, command: &mut Command) -> Result<()> {

@@ -25,7 +25,11 @@ enum Command {
     /// Show it all: cluster, operator, the towns of Kreis Borken, and one paid fee
     Demo(Named),
     /// Check everything: format, lints, licences, unit tests, and the promises on a fresh cluster
-    Test,
+    Test {
+        /// Kill and count at full size, which takes half an hour longer
+        #[arg(long)]
+        long: bool,
+    },
     /// Start the local cluster, or go on with the one that runs
     Up,
     /// Stop the local cluster and leave nothing behind
@@ -88,7 +92,7 @@ struct Named {
 async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Demo(named) => demo(named).await,
-        Command::Test => test().await,
+        Command::Test { long } => test(long).await,
         Command::Up => up().await,
         Command::Down => down().await,
         Command::Images { release } => pack(release).await,
@@ -115,7 +119,7 @@ async fn demo(named: Named) -> Result<()> {
 }
 
 /// The last lines are those of `cargo test`, so that whoever reads the end sees the result.
-async fn test() -> Result<()> {
+async fn test(long: bool) -> Result<()> {
     let _lock = Lock::take().await?;
     let mut progress = Progress::default();
     let tools = Target::Local.tools(&mut progress).await?;
@@ -128,7 +132,7 @@ async fn test() -> Result<()> {
     let installed = install::install(&client, &Target::Local, &tools, &own);
     progress.step("installing rathaus", installed).await?;
     print!("{}", progress.table());
-    let outcome = checks::end_to_end_tests().await;
+    let outcome = checks::end_to_end_tests(long).await;
     node::down().await?;
     outcome
 }

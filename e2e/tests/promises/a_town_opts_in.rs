@@ -13,8 +13,7 @@ use serde_json::json;
 use crate::client;
 use crate::support::{TOKEN, Town, eventually, json_of, service_module};
 
-#[tokio::test]
-async fn a_town_gets_a_namespace_with_walls_and_its_administrators() {
+pub async fn a_town_gets_a_namespace_with_walls_and_its_administrators() {
     let town = Town::admit(&client().await, "opts-a", "101").await;
     let ready = town.ready().await.status.unwrap();
     assert_eq!((ready.namespace.as_deref(), ready.ags.as_deref()), (Some("mun-opts-a"), Some("05599101")));
@@ -37,8 +36,7 @@ async fn a_town_gets_a_namespace_with_walls_and_its_administrators() {
     town.remove().await;
 }
 
-#[tokio::test]
-async fn one_object_becomes_a_component_that_answers_at_its_own_address() {
+pub async fn one_object_becomes_a_component_that_answers_at_its_own_address() {
     let cluster = crate::cluster().await;
     let town = Town::admit(&cluster.client, "opts-b", "102").await;
     town.opt_in("e-payment").await;
@@ -58,8 +56,7 @@ async fn one_object_becomes_a_component_that_answers_at_its_own_address() {
     town.remove().await;
 }
 
-#[tokio::test]
-async fn administrators_may_opt_in_and_touch_nothing_else() {
+pub async fn administrators_may_opt_in_and_touch_nothing_else() {
     let town = Town::admit(&client().await, "opts-c", "103").await;
     town.ready().await;
     let admin = town.as_administrator().await;

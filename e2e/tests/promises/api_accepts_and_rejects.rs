@@ -234,8 +234,7 @@ fn rejected() -> Vec<(&'static str, &'static str, Value, &'static str, &'static 
     ]
 }
 
-#[tokio::test]
-async fn the_api_server_accepts_what_is_right() {
+pub async fn the_api_server_accepts_what_is_right() {
     let client = client().await;
     for kind in ["Municipality", "ModuleClass", "ServiceModule"] {
         assert_eq!(try_out(&client, kind, base(kind)).await, Ok(()), "{kind} as it is");
@@ -248,8 +247,7 @@ async fn the_api_server_accepts_what_is_right() {
     }
 }
 
-#[tokio::test]
-async fn the_api_server_rejects_what_is_wrong_and_names_field_and_way_out() {
+pub async fn the_api_server_rejects_what_is_wrong_and_names_field_and_way_out() {
     let client = client().await;
     let mut wrong = Vec::new();
     let e_payment = e_payment::rejected()
@@ -266,8 +264,7 @@ async fn the_api_server_rejects_what_is_wrong_and_names_field_and_way_out() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-#[tokio::test]
-async fn defaults_are_written_by_the_api_server() {
+pub async fn defaults_are_written_by_the_api_server() {
     let client = client().await;
     let object: DynamicObject = serde_json::from_value(base("Municipality")).unwrap();
     let dry = PostParams { dry_run: true, ..PostParams::default() };
@@ -286,8 +283,7 @@ async fn defaults_are_written_by_the_api_server() {
     assert_eq!((&spec["deletionPolicy"], &spec["suspend"]), (&json!("Retain"), &json!(false)));
 }
 
-#[tokio::test]
-async fn ars_and_type_cannot_be_changed() {
+pub async fn ars_and_type_cannot_be_changed() {
     let client = client().await;
     let mut town = base("Municipality");
     town["metadata"]["name"] = "table-immutable".into();

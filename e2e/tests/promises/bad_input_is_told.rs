@@ -5,19 +5,18 @@
 //! that a person looks at, and clears when it is mended.
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Secret, Service};
+use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::PostParams;
 use rathaus::api::ModuleClass;
 use serde_json::{Value, json};
 
 use crate::client;
-use crate::support::{TOKEN, Town, delete, message, municipality, service_module};
+use crate::support::{
+    TOKEN, Town, cause_reconcile, delete, message, module_message, municipality, next_second, service_module,
+};
 
-fn told(module: &rathaus::api::ServiceModule, kind: &str) -> String {
-    message(&module.status.as_ref().unwrap().conditions, kind)
-}
-
+/// Publishes a class that is the one of e-payment but for a change.
 async fn publish(town: &Town, name: &str, change: impl Fn(&mut Value)) {
     let classes = Api::<ModuleClass>::all(town.client.clone());
     delete(&classes, name).await;
@@ -28,8 +27,7 @@ async fn publish(town: &Town, name: &str, change: impl Fn(&mut Value)) {
     classes.create(&PostParams::default(), &serde_json::from_value(class).unwrap()).await.unwrap();
 }
 
-#[tokio::test]
-async fn each_wrong_choice_has_its_reason_and_clears_when_mended() {
+pub async fn each_wrong_choice_has_its_reason_and_clears_when_mended() {
     let town = Town::admit(&client().await, "bad-a", "201").await;
     town.ready().await;
     publish(&town, "bad-mailbox", |class| class["spec"]["type"] = "Mailbox".into()).await;
@@ -62,7 +60,7 @@ async fn each_wrong_choice_has_its_reason_and_clears_when_mended() {
     ] {
         crate::support::merge(&town.modules(), "e-payment", change).await;
         let module = town.module_says("e-payment", "ClassAccepted", "False", reason).await;
-        assert!(told(&module, "Ready").contains(words), "{}", told(&module, "Ready"));
+        assert!(module_message(&module, "Ready").contains(words), "{}", module_message(&module, "Ready"));
         crate::support::merge(&town.modules(), "e-payment", mended).await;
         town.module_ready("e-payment").await;
     }
@@ -72,8 +70,7 @@ async fn each_wrong_choice_has_its_reason_and_clears_when_mended() {
     town.remove().await;
 }
 
-#[tokio::test]
-async fn an_image_that_cannot_be_had_and_one_that_does_not_start_are_told_apart() {
+pub async fn an_image_that_cannot_be_had_and_one_that_does_not_start_are_told_apart() {
     let town = Town::admit(&client().await, "bad-b", "202").await;
     town.ready().await;
     publish(&town, "bad-image", |class| {
@@ -93,9 +90,9 @@ async fn an_image_that_cannot_be_had_and_one_that_does_not_start_are_told_apart(
     town.opt_in_with(module).await;
     let module = town.module_says("broken", "Deployed", "False", "MigrationFailing").await;
     assert!(
-        told(&module, "Deployed").contains("migrate"),
-        "the container's last words: {}",
-        told(&module, "Deployed")
+        module_message(&module, "Deployed").contains("migrate"),
+        "the container's last log lines: {}",
+        module_message(&module, "Deployed")
     );
 
     // Mended by state IT in the catalogue; the town does nothing.
@@ -109,8 +106,7 @@ async fn an_image_that_cannot_be_had_and_one_that_does_not_start_are_told_apart(
     town.remove().await;
 }
 
-#[tokio::test]
-async fn a_secret_that_is_missing_or_unusable_is_told_and_clears_when_it_is_made() {
+pub async fn a_secret_that_is_missing_or_unusable_is_told_and_clears_when_it_is_made() {
     let town = Town::admit(&client().await, "bad-h", "207").await;
     let secrets = town.api::<Secret>();
     let mut module = service_module("bad-h", "e-payment");
@@ -118,11 +114,15 @@ async fn a_secret_that_is_missing_or_unusable_is_told_and_clears_when_it_is_made
     town.opt_in_with(module).await;
     let module = town.module_says("e-payment", "Deployed", "False", "SecretNotFound").await;
     let words = "kubectl -n mun-bad-h create secret generic portal --from-file=token=/dev/stdin";
-    assert!(told(&module, "Ready").contains(words), "{}", told(&module, "Ready"));
+    assert!(module_message(&module, "Ready").contains(words), "{}", module_message(&module, "Ready"));
 
     town.keep_secret("portal", json!({"token": "far-too-short"})).await;
     let module = town.module_says("e-payment", "Deployed", "False", "SecretIncomplete").await;
-    assert!(!told(&module, "Ready").contains("far-too-short"), "{}", told(&module, "Ready"));
+    assert!(
+        !module_message(&module, "Ready").contains("far-too-short"),
+        "{}",
+        module_message(&module, "Ready")
+    );
 
     delete(&secrets, "portal").await;
     town.keep_secret("portal", json!({"token": TOKEN})).await;
@@ -130,8 +130,7 @@ async fn a_secret_that_is_missing_or_unusable_is_told_and_clears_when_it_is_made
 
     // What runs keeps running without it.
     delete(&secrets, "portal").await;
-    let look = json!({"metadata": {"annotations": {"look": "now"}}});
-    crate::support::merge(&town.api::<Service>(), "e-payment", look).await;
+    cause_reconcile(&town).await;
     town.module_says("e-payment", "Deployed", "False", "SecretNotFound").await;
     let deployment = town.api::<Deployment>().get("e-payment").await.unwrap();
     assert_eq!(deployment.status.unwrap().available_replicas, Some(2));
@@ -140,42 +139,48 @@ async fn a_secret_that_is_missing_or_unusable_is_told_and_clears_when_it_is_made
     town.remove().await;
 }
 
-#[tokio::test]
-async fn a_quota_that_is_used_up_is_told_and_clears_when_raised() {
+pub async fn a_quota_that_is_used_up_is_told_and_clears_when_raised() {
     let mut small = municipality("bad-c", "203");
     small["spec"]["quota"] = json!({"memory": "64Mi", "modules": 1});
     let town = Town::admit_with(&client().await, "bad-c", small).await;
     town.ready().await;
     town.opt_in("e-payment").await;
     let module = town.module_says("e-payment", "Deployed", "False", "QuotaExceeded").await;
-    assert!(told(&module, "Deployed").contains("larger quota"), "{}", told(&module, "Deployed"));
+    assert!(
+        module_message(&module, "Deployed").contains("larger quota"),
+        "{}",
+        module_message(&module, "Deployed")
+    );
 
     town.change(json!({"spec": {"quota": {"memory": "4Gi"}}})).await;
     town.module_ready("e-payment").await;
 
     town.opt_in("second").await;
     let module = town.module_says("second", "ClassAccepted", "False", "ModuleLimitReached").await;
-    assert!(told(&module, "Ready").contains("larger spec.quota.modules"), "{}", told(&module, "Ready"));
+    assert!(
+        module_message(&module, "Ready").contains("larger spec.quota.modules"),
+        "{}",
+        module_message(&module, "Ready")
+    );
     town.change(json!({"spec": {"quota": {"modules": 2}}})).await;
     town.module_ready("second").await;
     town.remove().await;
 }
 
-#[tokio::test]
-async fn a_hostname_or_ars_that_is_foreign_or_taken_is_told_and_clears_when_mended() {
+pub async fn a_hostname_or_ars_that_is_foreign_or_taken_is_told_and_clears_when_mended() {
     let client = client().await;
     let first = Town::admit(&client, "bad-d", "204").await;
     first.ready().await;
     // Kubernetes notes creation in whole seconds: within one, neither object is the older.
-    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    next_second().await;
 
     let mut second = municipality("bad-e", "205");
     second["spec"]["hostname"] = "bad-e.elsewhere.example".into();
     let second = Town::admit_with(&client, "bad-e", second).await;
     second.municipality_says("Ready", "False", "HostnameForeign").await;
     second.change(json!({"spec": {"hostname": "neu.bad-d.rathaus.example"}})).await;
-    let told = second.municipality_says("Ready", "False", "HostnameTaken").await;
-    assert!(message(&told.status.unwrap().conditions, "Ready").contains("older municipality bad-d"));
+    let refused = second.municipality_says("Ready", "False", "HostnameTaken").await;
+    assert!(message(&refused.status.unwrap().conditions, "Ready").contains("older municipality bad-d"));
     second.change(json!({"spec": {"hostname": "bad-e.rathaus.example"}})).await;
     second.ready().await;
 
@@ -187,24 +192,4 @@ async fn a_hostname_or_ars_that_is_foreign_or_taken_is_told_and_clears_when_mend
     twin.ready().await;
     second.remove().await;
     twin.remove().await;
-}
-
-#[tokio::test]
-async fn a_database_server_that_is_down_is_told_and_clears_when_it_is_back() {
-    let town = Town::admit(&client().await, "bad-g", "206").await;
-    town.ready().await;
-    e2e::database::stop().await.unwrap();
-    town.opt_in("e-payment").await;
-    let module = town.module_says("e-payment", "DatabaseReady", "False", "DatabaseUnreachable").await;
-    e2e::database::start().await.unwrap();
-    assert!(told(&module, "DatabaseReady").contains("the operator tries again"));
-    town.module_ready("e-payment").await;
-
-    // The server lets the operator in no more.
-    e2e::database::sql("ALTER ROLE rathaus_admin NOLOGIN").await.unwrap();
-    town.opt_in("second").await;
-    town.module_says("second", "DatabaseReady", "False", "DatabaseRefused").await;
-    e2e::database::sql("ALTER ROLE rathaus_admin LOGIN").await.unwrap();
-    town.module_ready("second").await;
-    town.remove().await;
 }

@@ -16,12 +16,12 @@ use crate::support::{TOKEN, Town, eventually};
 
 const DRIVER_PORT: u16 = 9515;
 
-/// Ends with the test, however that ends.
+/// Ends with the test, whether that passes or fails.
 struct Driver(Child);
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // Its group: the browser goes with its driver.
+        // The process group: the browser is a child of its driver.
         let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
         let _ = self.0.wait();
     }
@@ -55,8 +55,7 @@ async fn browser() -> (Driver, Client) {
     (driver, client)
 }
 
-#[tokio::test]
-async fn a_citizen_pays_and_another_cancels_in_a_browser_without_javascript() {
+pub async fn a_citizen_pays_and_another_cancels_in_a_browser_without_javascript() {
     let cluster = cluster().await;
     let town = Town::admit(&cluster.client, "pay-a", "981").await;
     town.opt_in("e-payment").await;
@@ -89,7 +88,7 @@ async fn a_citizen_pays_and_another_cancels_in_a_browser_without_javascript() {
         browser.goto(information["transactionRedirectUrl"].as_str().unwrap()).await.unwrap();
 
         let page = browser.find(Locator::Css("body")).await.unwrap().text().await.unwrap();
-        for told in [
+        for text in [
             "Teststadt pay-a",
             "Parkausweis 17",
             "1.028,80 €",
@@ -97,7 +96,7 @@ async fn a_citizen_pays_and_another_cancels_in_a_browser_without_javascript() {
             "Datenschutz",
             "Barrierefreiheit",
         ] {
-            assert!(page.contains(told), "{told} is missing in:\n{page}");
+            assert!(page.contains(text), "{text} is missing in:\n{page}");
         }
         let language = browser.find(Locator::Css("html")).await.unwrap().attr("lang").await.unwrap();
         assert_eq!(language.as_deref(), Some("de"));

@@ -30,8 +30,7 @@ fn payment(request: &str) -> Value {
     })
 }
 
-#[tokio::test]
-async fn retained_data_outlives_the_module_and_is_there_when_it_comes_back() {
+pub async fn retained_data_outlives_the_module_and_is_there_when_it_comes_back() {
     let cluster = cluster().await;
     let town = Town::admit(&cluster.client, "del-a", "301").await;
     town.opt_in("e-payment").await;
@@ -58,8 +57,7 @@ async fn retained_data_outlives_the_module_and_is_there_when_it_comes_back() {
     assert_eq!(on_server("del-a").await.0, "del-a_e-payment", "the municipality's policy is Retain");
 }
 
-#[tokio::test]
-async fn deleted_data_is_dropped_with_its_role() {
+pub async fn deleted_data_is_dropped_with_its_role() {
     let mut object = municipality("del-b", "302");
     object["spec"]["deletionPolicy"] = "Delete".into();
     let town = Town::admit_with(&client().await, "del-b", object).await;
@@ -74,8 +72,7 @@ async fn deleted_data_is_dropped_with_its_role() {
     assert_eq!(on_server("del-b").await, (String::new(), String::new()));
 }
 
-#[tokio::test]
-async fn a_namespace_deleted_by_hand_ends_and_comes_back_with_the_towns_data() {
+pub async fn a_namespace_deleted_by_hand_ends_and_comes_back_with_the_towns_data() {
     let town = Town::admit(&client().await, "del-c", "303").await;
     town.opt_in("e-payment").await;
     town.module_ready("e-payment").await;
@@ -94,8 +91,7 @@ async fn a_namespace_deleted_by_hand_ends_and_comes_back_with_the_towns_data() {
     town.remove().await;
 }
 
-#[tokio::test]
-async fn a_refused_town_can_leave_and_takes_nothing_along() {
+pub async fn a_refused_town_can_leave_and_takes_nothing_along() {
     let client = client().await;
     let mut object = municipality("del-d", "304");
     object["spec"]["hostname"] = "del-d.elsewhere.example".into();

@@ -13,10 +13,9 @@ use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
 use crate::client;
-use crate::support::{Town, eventually, gone, json_of, merge};
+use crate::support::{Town, cause_reconcile, eventually, gone, json_of, merge};
 
-#[tokio::test]
-async fn invariant_5_what_is_changed_by_hand_is_repaired() {
+pub async fn invariant_5_what_is_changed_by_hand_is_repaired() {
     let town = Town::admit(&client().await, "drift-a", "401").await;
     town.opt_in("e-payment").await;
     town.module_ready("e-payment").await;
@@ -24,7 +23,7 @@ async fn invariant_5_what_is_changed_by_hand_is_repaired() {
     merge(&town.api::<Deployment>(), "e-payment", json!({"spec": {"replicas": 0}})).await;
     repaired(&town.api::<Deployment>(), "e-payment", "/spec/replicas", json!(2)).await;
 
-    // The way in that an attacker would open.
+    // What an attacker would open.
     let open = json!({"spec": {"ingress": [{}], "egress": [{}]}});
     merge(&town.api::<NetworkPolicy>(), "e-payment", open).await;
     repaired(&town.api::<NetworkPolicy>(), "e-payment", "/spec/ingress/0/ports/0/port", json!(8080)).await;
@@ -54,15 +53,14 @@ where
     .await;
 }
 
-#[tokio::test]
-async fn invariant_5_what_is_deleted_by_hand_comes_back() {
+pub async fn invariant_5_what_is_deleted_by_hand_comes_back() {
     let town = Town::admit(&client().await, "drift-b", "402").await;
     town.opt_in("e-payment").await;
     town.module_ready("e-payment").await;
     let url = json_of(&town.api::<Secret>().get("e-payment").await.unwrap())["data"]["url"].clone();
 
     let now = DeleteParams::background();
-    // These two are not watched; they come back at the next look, which the Service's loss causes.
+    // These two are not watched; they come back with the next reconcile, which the loss of the Service causes.
     town.api::<ConfigMap>().delete("e-payment", &now).await.unwrap();
     town.api::<Secret>().delete("e-payment", &now).await.unwrap();
     town.api::<Service>().delete("e-payment", &now).await.unwrap();
@@ -83,12 +81,11 @@ async fn invariant_5_what_is_deleted_by_hand_comes_back() {
     }
     town.module_ready("e-payment").await;
     let renewed = json_of(&town.api::<Secret>().get("e-payment").await.unwrap())["data"]["url"].clone();
-    assert_ne!(url, renewed, "a password that was lost is replaced");
+    assert_ne!(url, renewed, "a lost password is replaced");
     town.remove().await;
 }
 
-#[tokio::test]
-async fn invariant_5_what_the_operator_made_and_no_longer_wants_is_pruned() {
+pub async fn invariant_5_what_the_operator_made_and_no_longer_wants_is_pruned() {
     let town = Town::admit(&client().await, "drift-c", "403").await;
     town.opt_in("e-payment").await;
     town.module_ready("e-payment").await;
@@ -100,7 +97,7 @@ async fn invariant_5_what_the_operator_made_and_no_longer_wants_is_pruned() {
     });
     let configs = town.api::<ConfigMap>();
     configs.patch("left-over", &PatchParams::apply("rathaus"), &Patch::Apply(&left)).await.unwrap();
-    merge(&town.api::<Service>(), "e-payment", json!({"metadata": {"annotations": {"look": "now"}}})).await;
+    cause_reconcile(&town).await;
     gone(&configs, "left-over").await;
     town.remove().await;
 }

@@ -29,8 +29,7 @@ async fn written(client: &Client) -> (Vec<Municipality>, Vec<ServiceModule>) {
     (towns, modules)
 }
 
-#[tokio::test]
-async fn an_erased_definition_erases_no_data() {
+pub async fn an_erased_definition_erases_no_data() {
     let client = client().await;
     let mut object = municipality("erased-a", "991");
     // Even where the town wanted its data gone with its objects.

@@ -22,8 +22,7 @@ async fn pod_address(town: &Town, module: &str) -> String {
     pods.unwrap().items.into_iter().find_map(|pod| pod.status?.pod_ip).expect("a running pod")
 }
 
-#[tokio::test]
-async fn pods_reach_the_database_and_the_name_service_and_nothing_else() {
+pub async fn pods_reach_the_database_and_the_name_service_and_nothing_else() {
     let cluster = cluster().await;
     let town = Town::admit(&cluster.client, "iso-a", "501").await;
     town.opt_in("e-payment").await;
@@ -58,8 +57,7 @@ async fn pods_reach_the_database_and_the_name_service_and_nothing_else() {
     town.remove().await;
 }
 
-#[tokio::test]
-async fn a_pod_of_another_town_cannot_reach_them_and_a_named_sibling_can() {
+pub async fn a_pod_of_another_town_cannot_reach_them_and_a_named_sibling_can() {
     let cluster = cluster().await;
     let town = Town::admit(&cluster.client, "iso-b", "502").await;
     let other = Town::admit(&cluster.client, "iso-c", "503").await;
@@ -94,8 +92,7 @@ async fn a_pod_of_another_town_cannot_reach_them_and_a_named_sibling_can() {
     other.remove().await;
 }
 
-#[tokio::test]
-async fn a_modules_role_enters_its_own_database_only() {
+pub async fn a_modules_role_enters_its_own_database_only() {
     let town = Town::admit(&cluster().await.client, "iso-d", "504").await;
     town.opt_in("e-payment").await;
     town.opt_in("second").await;

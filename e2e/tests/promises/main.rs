@@ -2,10 +2,12 @@
 // SPDX-License-Identifier: EUPL-1.2
 
 //! The promises of rathaus, one file each, kept on a real cluster. `cargo xtask test` starts it;
-//! against one that `cargo xtask demo` left running: `cargo test -p e2e --test promises`.
+//! against one that `cargo xtask demo` left running: `cargo test -p e2e --test promises`, with part of a
+//! promise's name to run that one.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may end so")]
 
+mod a_dead_database_is_told;
 mod a_town_opts_in;
 mod api_accepts_and_rejects;
 mod bad_input_is_told;
@@ -22,14 +24,83 @@ mod one_never_delays_another;
 mod payments_go_to_the_states_platform;
 mod quiet_when_nothing_changes;
 mod rights_are_narrow;
+mod runner;
 mod support;
 mod suspended_is_untouched;
+mod unreadable_objects_stop_nobody;
 mod vendors_can_check_conformance;
 
+use std::process::ExitCode;
+
 use kube::Client;
+use libtest_mimic::Trial;
+
+use runner::promises;
 
 /// The operator, as the API server knows it.
 const OPERATOR: &str = "system:serviceaccount:rathaus-system:rathaus";
+
+/// Two promises for each core, and two more: most of their time passes in waiting for pods to start and to end.
+const SIDE_BY_SIDE: usize = 6;
+
+fn main() -> ExitCode {
+    runner::run([(SIDE_BY_SIDE, side_by_side()), (1, alone())])
+}
+
+/// Promises that work on towns, classes and databases of their own. The longest come first, so that none
+/// of them is left over at the end.
+fn side_by_side() -> Vec<Trial> {
+    promises![
+        bad_input_is_told::each_wrong_choice_has_its_reason_and_clears_when_mended,
+        bad_input_is_told::an_image_that_cannot_be_had_and_one_that_does_not_start_are_told_apart,
+        vendors_can_check_conformance::the_deployed_e_payment_keeps_every_rule_through_the_gateway,
+        payments_go_to_the_states_platform::what_is_paid_at_the_platform_is_paid_in_the_town,
+        payments_go_to_the_states_platform::a_sibling_calls_with_the_token_that_its_pods_have_for_this_module_and_no_other,
+        isolation_holds::pods_reach_the_database_and_the_name_service_and_nothing_else,
+        isolation_holds::a_pod_of_another_town_cannot_reach_them_and_a_named_sibling_can,
+        isolation_holds::a_modules_role_enters_its_own_database_only,
+        suspended_is_untouched::invariant_8_suspended_means_untouched_and_goes_on_running,
+        bad_input_is_told::a_secret_that_is_missing_or_unusable_is_told_and_clears_when_it_is_made,
+        bad_input_is_told::a_quota_that_is_used_up_is_told_and_clears_when_raised,
+        bad_input_is_told::a_hostname_or_ars_that_is_foreign_or_taken_is_told_and_clears_when_mended,
+        deletion_ends::retained_data_outlives_the_module_and_is_there_when_it_comes_back,
+        deletion_ends::deleted_data_is_dropped_with_its_role,
+        deletion_ends::a_namespace_deleted_by_hand_ends_and_comes_back_with_the_towns_data,
+        deletion_ends::a_refused_town_can_leave_and_takes_nothing_along,
+        nothing_foreign_is_touched::invariant_3_a_namespace_that_is_there_is_not_adopted,
+        nothing_foreign_is_touched::invariant_3_objects_with_forged_labels_are_neither_taken_over_nor_pruned,
+        nothing_foreign_is_touched::invariant_3_a_database_that_is_there_is_not_taken_over,
+        drift_is_repaired::invariant_5_what_is_changed_by_hand_is_repaired,
+        drift_is_repaired::invariant_5_what_is_deleted_by_hand_comes_back,
+        drift_is_repaired::invariant_5_what_the_operator_made_and_no_longer_wants_is_pruned,
+        one_never_delays_another::invariant_6_broken_towns_do_not_delay_a_sound_one,
+        citizens_pay::a_citizen_pays_and_another_cancels_in_a_browser_without_javascript,
+        rights_are_narrow::invariant_9_the_rules_are_what_the_operator_uses,
+        rights_are_narrow::administrators_write_their_secrets_and_read_none,
+        a_town_opts_in::one_object_becomes_a_component_that_answers_at_its_own_address,
+        a_town_opts_in::administrators_may_opt_in_and_touch_nothing_else,
+        a_town_opts_in::a_town_gets_a_namespace_with_walls_and_its_administrators,
+        api_accepts_and_rejects::the_api_server_rejects_what_is_wrong_and_names_field_and_way_out,
+        api_accepts_and_rejects::the_api_server_accepts_what_is_right,
+        api_accepts_and_rejects::defaults_are_written_by_the_api_server,
+        api_accepts_and_rejects::ars_and_type_cannot_be_changed,
+        rights_are_narrow::invariant_9_no_secret_no_wildcard_no_escalation_across_the_cluster,
+        rights_are_narrow::invariant_9_each_rule_states_its_reason,
+    ]
+}
+
+/// Promises that stop, restart, redefine or count something that all towns share.
+fn alone() -> Vec<Trial> {
+    promises![
+        quiet_when_nothing_changes::invariant_1_nothing_is_written_when_nothing_changes_nor_after_a_restart,
+        one_leads::when_the_leader_goes_another_replica_takes_over,
+        killing_loses_nothing::invariant_7_a_killed_operator_leaves_nothing_half_made,
+        a_dead_database_is_told::a_database_server_that_is_down_is_told_and_clears_when_it_is_back,
+        no_cent_is_lost::every_payment_ends_once_and_the_books_agree_to_the_cent_while_everything_is_killed,
+        unreadable_objects_stop_nobody::invariant_6_an_unreadable_object_is_told_so_and_stops_nobody,
+        erased_definitions_erase_no_data::an_erased_definition_erases_no_data,
+    ]
+}
 
 async fn cluster() -> e2e::cluster::Cluster {
     e2e::cluster::cluster().await.unwrap()

@@ -20,11 +20,13 @@ use reqwest::{Client, Response};
 use serde_json::{Value, json};
 
 use crate::cluster;
-use crate::support::{TOKEN, Town, eventually};
+use crate::support::{TOKEN, Town, eventually, is_long_run};
 
-const PAYMENTS: usize = 2_000;
+/// A multiple of ten: one payment in ten is cancelled, one in ten fails.
+const PAYMENTS: usize = 400;
+const PAYMENTS_OF_A_LONG_RUN: usize = 2_000;
 const CLIENTS: usize = 10;
-/// For all of them; a call that fails is repeated until then.
+/// For all payments; a call that fails is repeated until then.
 const LIMIT: Duration = Duration::from_secs(400);
 
 /// An online service and its citizens, who repeat what was not answered.
@@ -36,9 +38,9 @@ struct Service {
 }
 
 impl Service {
-    /// Creates a payment, presses a button, often twice or after another; what came of it.
+    /// Creates a payment and presses a button, often twice or after another one. Returns the
+    /// transaction's id and its last answer.
     async fn pay(&self, number: usize) -> (String, Value) {
-        // One payment in ten is cancelled, one in ten fails.
         let button = match number % 10 {
             3 => "cancel",
             7 => "fail",
@@ -47,22 +49,23 @@ impl Service {
         let cents = 1 + number * 37 % 500_000;
         let request = request(&format!("R-{}-{number}", self.run), cents);
         let create = format!("{}/paymenttransaction/parkausweis/055990711711", self.base);
-        let created = self.until(200, || self.http.post(&create).bearer_auth(TOKEN).json(&request)).await;
+        let created =
+            self.repeat_until(200, || self.http.post(&create).bearer_auth(TOKEN).json(&request)).await;
         let created: Value = created.json().await.unwrap();
         let id = created["paymentInformation"]["transactionId"].as_str().unwrap().to_owned();
         let page = format!("{}/pay/{id}", self.base);
         for _again in 0..=number % 2 {
-            self.until(303, || self.http.post(&page).form(&[("decision", button)])).await;
+            self.repeat_until(303, || self.http.post(&page).form(&[("decision", button)])).await;
         }
         if number.is_multiple_of(5) {
-            self.until(303, || self.http.post(&page).form(&[("decision", "cancel")])).await;
+            self.repeat_until(303, || self.http.post(&page).form(&[("decision", "cancel")])).await;
         }
         let poll = format!("{create}/{id}");
-        let polled = self.until(200, || self.http.get(&poll).bearer_auth(TOKEN)).await;
+        let polled = self.repeat_until(200, || self.http.get(&poll).bearer_auth(TOKEN)).await;
         (id, polled.json().await.unwrap())
     }
 
-    async fn until(&self, status: u16, call: impl Fn() -> reqwest::RequestBuilder) -> Response {
+    async fn repeat_until(&self, status: u16, call: impl Fn() -> reqwest::RequestBuilder) -> Response {
         loop {
             let seen = match call().timeout(Duration::from_secs(15)).send().await {
                 Ok(answer) if answer.status() == status => return answer,
@@ -89,12 +92,12 @@ fn request(id: &str, cents: usize) -> Value {
 }
 
 /// Kills a pod at random every few seconds, and stops the database server once, half way through.
-async fn disturb(pods: Api<Pod>, done: Arc<AtomicUsize>) -> usize {
+async fn disturb(pods: Api<Pod>, payments: usize, done: Arc<AtomicUsize>) -> usize {
     let (mut killed, mut stopped) = (0, false);
-    while done.load(Ordering::Relaxed) < PAYMENTS {
-        let pause = Duration::from_millis(rand::rng().random_range(500..4000));
+    while done.load(Ordering::Relaxed) < payments {
+        let pause = Duration::from_millis(rand::rng().random_range(500..2500));
         tokio::time::sleep(pause).await;
-        if !stopped && done.load(Ordering::Relaxed) > PAYMENTS / 2 {
+        if !stopped && done.load(Ordering::Relaxed) > payments / 2 {
             stopped = true;
             e2e::database::stop().await.unwrap();
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -109,11 +112,11 @@ async fn disturb(pods: Api<Pod>, done: Arc<AtomicUsize>) -> usize {
             }
         }
     }
-    assert!(stopped);
+    assert!(stopped, "the payments ended before the database server was stopped");
     killed
 }
 
-/// What the image's own command says of today, run beside the town's pods as one of them.
+/// Prints today's settlement with the image's own command, in a pod that is like the module's pods.
 async fn settlement(town: &Town) -> String {
     let today = e2e::database::sql("SELECT (now() AT TIME ZONE 'Europe/Berlin')::date").await.unwrap();
     let deployment = town.api::<Deployment>().get("e-payment").await.unwrap();
@@ -136,8 +139,8 @@ async fn settlement(town: &Town) -> String {
     pods.logs("settlement", &LogParams::default()).await.unwrap()
 }
 
-#[tokio::test]
-async fn every_payment_ends_once_and_the_books_agree_to_the_cent_while_everything_is_killed() {
+pub async fn every_payment_ends_once_and_the_books_agree_to_the_cent_while_everything_is_killed() {
+    let payments = if is_long_run() { PAYMENTS_OF_A_LONG_RUN } else { PAYMENTS };
     let cluster = cluster().await;
     let mut object = crate::support::municipality("cents-a", "711");
     object["spec"]["deletionPolicy"] = "Delete".into();
@@ -155,12 +158,12 @@ async fn every_payment_ends_once_and_the_books_agree_to_the_cent_while_everythin
         deadline: Instant::now() + LIMIT,
     };
     let (next, done) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
-    let killer = tokio::spawn(disturb(town.api(), done.clone()));
+    let killer = tokio::spawn(disturb(town.api(), payments, done.clone()));
     let client = || async {
         let mut seen = Vec::new();
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= PAYMENTS {
+            if number >= payments {
                 return seen;
             }
             seen.push(service.pay(number).await);
@@ -171,11 +174,11 @@ async fn every_payment_ends_once_and_the_books_agree_to_the_cent_while_everythin
     let seen: BTreeMap<String, Value> =
         join_all((0..CLIENTS).map(|_| client())).await.into_iter().flatten().collect();
     let killed = killer.await.unwrap();
-    println!("{PAYMENTS} payments in {:?}, {killed} pods killed", start.elapsed());
-    assert!(killed > 3, "nothing was disturbed");
-    assert_eq!(seen.len(), PAYMENTS, "each request made one transaction");
+    println!("{payments} payments in {:?}, {killed} pods killed", start.elapsed());
+    assert!(killed > 1, "nothing was disturbed");
+    assert_eq!(seen.len(), payments, "each request made one transaction");
 
-    // What the online services were told: who is paid has a receipt number of its own.
+    // The online services read that each paid transaction has a receipt number of its own.
     let information =
         |polled: &Value, field: &str| polled["paymentInformation"][field].as_str().map(str::to_owned);
     let paid: BTreeMap<String, &Value> = seen
@@ -185,13 +188,17 @@ async fn every_payment_ends_once_and_the_books_agree_to_the_cent_while_everythin
         .collect();
     let states: Vec<_> = seen.values().filter_map(|polled| information(polled, "status")).collect();
     let count = |state: &str| states.iter().filter(|status| *status == state).count();
-    assert_eq!(count("PAYED") + count("CANCELED") + count("FAILED"), PAYMENTS, "{states:?}");
-    assert_eq!((count("PAYED"), count("CANCELED"), count("FAILED")), (1600, 200, 200));
-    assert_eq!(paid.len(), 1600, "no number twice");
-    let numbers: BTreeSet<String> = (1..=1600).map(|number| format!("C-{number:010}")).collect();
+    let (expected_paid, tenth) = (payments / 10 * 8, payments / 10);
+    assert_eq!(
+        (count("PAYED"), count("CANCELED"), count("FAILED")),
+        (expected_paid, tenth, tenth),
+        "{states:?}"
+    );
+    assert_eq!(paid.len(), expected_paid, "no number twice");
+    let numbers: BTreeSet<String> = (1..=expected_paid).map(|number| format!("C-{number:010}")).collect();
     assert_eq!(paid.keys().cloned().collect::<BTreeSet<_>>(), numbers, "no number missing");
 
-    // What the treasury is told: the same, to the cent.
+    // The treasury reads the same, to the cent.
     let lines: Vec<Value> =
         settlement(&town).await.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let cents = |amount: &Value| {
@@ -199,7 +206,7 @@ async fn every_payment_ends_once_and_the_books_agree_to_the_cent_while_everythin
         let (euros, cents) = text.split_once('.').unwrap_or((&text, "00"));
         euros.parse::<u64>().unwrap() * 100 + format!("{cents:0<2}").parse::<u64>().unwrap()
     };
-    let told: BTreeMap<String, u64> = lines
+    let settled: BTreeMap<String, u64> = lines
         .iter()
         .filter(|line| line["record"] == "PAYMENT")
         .map(|line| (line["receiptNumber"].as_str().unwrap().to_owned(), cents(&line["amount"])))
@@ -208,11 +215,11 @@ async fn every_payment_ends_once_and_the_books_agree_to_the_cent_while_everythin
         .iter()
         .map(|(number, polled)| (number.clone(), cents(&polled["paymentRequest"]["grosAmount"])))
         .collect();
-    assert_eq!(told, expected);
+    assert_eq!(settled, expected);
     let total = lines.iter().find(|line| line["record"] == "TOTAL").unwrap();
     assert_eq!(cents(&total["amount"]), expected.values().sum::<u64>());
 
-    // And what was written down as it happened.
+    // And so does the log of events.
     let events = in_database(
         "cents-a_e-payment",
         "SELECT count(*) FILTER (WHERE effective AND status <> 'INITIAL'), \
@@ -221,7 +228,7 @@ async fn every_payment_ends_once_and_the_books_agree_to_the_cent_while_everythin
                 (100 * sum(amount) FILTER (WHERE effective AND status = 'PAYED'))::bigint FROM events",
     )
     .await;
-    assert_eq!(events, format!("2000|2000|2000|{}", expected.values().sum::<u64>()));
+    assert_eq!(events, format!("{payments}|{payments}|{payments}|{}", expected.values().sum::<u64>()));
     town.remove().await;
 }
 

@@ -19,8 +19,7 @@ async fn holder(leases: &Api<Lease>) -> Result<String, String> {
         .ok_or("nobody".to_owned())
 }
 
-#[tokio::test]
-async fn when_the_leader_goes_another_replica_takes_over() {
+pub async fn when_the_leader_goes_another_replica_takes_over() {
     let client = client().await;
     let leases = Api::<Lease>::namespaced(client.clone(), "rathaus-system");
     let pods = Api::<Pod>::namespaced(client.clone(), "rathaus-system");

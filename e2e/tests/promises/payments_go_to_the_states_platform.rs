@@ -10,7 +10,7 @@ use kube::api::{ListParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::cluster;
-use crate::support::{TOKEN, Town, eventually, merge, service_module};
+use crate::support::{TOKEN, Town, eventually, merge, module_message, service_module};
 
 const PLATFORM: &str = "055990731731";
 const TOWN: &str = "055990732732";
@@ -25,8 +25,7 @@ fn request(id: &str) -> Value {
     })
 }
 
-#[tokio::test]
-async fn what_is_paid_at_the_platform_is_paid_in_the_town() {
+pub async fn what_is_paid_at_the_platform_is_paid_in_the_town() {
     let cluster = cluster().await;
     // The state's platform is another instance of the same component.
     let platform = Town::admit(&cluster.client, "plat-a", "731").await;
@@ -47,8 +46,8 @@ async fn what_is_paid_at_the_platform_is_paid_in_the_town() {
     town.opt_in_with(module).await;
     // Until the Secret is there, the module says which one it waits for.
     let waiting = town.module_says("e-payment", "Deployed", "False", "SecretNotFound").await;
-    let told = crate::support::message(&waiting.status.unwrap().conditions, "Deployed");
-    assert!(told.contains("platform") && told.contains("kubectl"), "{told}");
+    let message = module_message(&waiting, "Deployed");
+    assert!(message.contains("platform") && message.contains("kubectl"), "{message}");
     town.keep_secret("platform", json!({"username": "plat-b", "password": CREDENTIALS})).await;
     platform.module_ready("e-payment").await;
     town.module_ready("e-payment").await;
@@ -84,8 +83,7 @@ async fn what_is_paid_at_the_platform_is_paid_in_the_town() {
     town.remove().await;
 }
 
-#[tokio::test]
-async fn a_sibling_calls_with_the_token_that_its_pods_have_for_this_module_and_no_other() {
+pub async fn a_sibling_calls_with_the_token_that_its_pods_have_for_this_module_and_no_other() {
     let cluster = cluster().await;
     let town = Town::admit(&cluster.client, "sib-a", "733").await;
     let mut module = service_module("sib-a", "e-payment");
@@ -114,7 +112,7 @@ async fn a_sibling_calls_with_the_token_that_its_pods_have_for_this_module_and_n
         let answer = cluster.citizen.get(url).bearer_auth(made.status.unwrap().token).send().await.unwrap();
         answer.status().as_u16()
     };
-    eventually("the sibling's token is taken", || async {
+    eventually("the sibling's token is accepted", || async {
         let status = call("portal", audience).await;
         if status == 200 { Ok(()) } else { Err(status.to_string()) }
     })
@@ -122,7 +120,7 @@ async fn a_sibling_calls_with_the_token_that_its_pods_have_for_this_module_and_n
     assert_eq!(call("portal", "http://portal.mun-sib-a.svc").await, 401, "for another module");
     assert_eq!(call("e-payment", audience).await, 401, "of a module that is no client");
 
-    // And nobody else's way in stays open when the town takes the client away.
+    // A client that the town removes is refused from then on.
     merge(&town.modules(), "e-payment", json!({"spec": {"ePayment": {"clients": []}}})).await;
     town.module_ready("e-payment").await;
     eventually("the sibling is refused", || async {

@@ -1,13 +1,13 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! What several promises start from: towns of their own, and waiting with patience that ends.
+//! Towns for promises, and waiting with a limit.
 
 use std::fmt::Debug;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::core::v1::{Namespace, Secret, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
@@ -17,10 +17,18 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-/// Long enough for two pods to start on a busy machine.
+/// Long enough for pods to start while other promises start theirs.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Asks again until there is an answer.
+/// Whether the promises that kill, or wait and count, run at full size: `cargo xtask test --long`.
+pub fn is_long_run() -> bool {
+    std::env::var_os(e2e::checks::LONG).is_some()
+}
+
+/// Repeats `ask` until it returns `Ok`.
+///
+/// # Panics
+/// After [`PATIENCE`], with the last error.
 pub async fn eventually<T, F, Fut>(what: &str, ask: F) -> T
 where
     F: Fn() -> Fut,
@@ -56,7 +64,7 @@ pub fn municipality(name: &str, number: &str) -> Value {
     })
 }
 
-/// What the online services of every town here prove by who they are.
+/// The bearer token of the online services of every town.
 pub const TOKEN: &str = "the-promises-0123456789abcdef0123456789abcdef";
 
 /// A ServiceModule as a town writes it: its only end point is the town, its only client has [`TOKEN`].
@@ -71,7 +79,7 @@ pub fn service_module(town: &str, name: &str) -> Value {
     })
 }
 
-/// A town of a test's own.
+/// A town that one test has to itself.
 pub struct Town {
     pub client: Client,
     pub name: String,
@@ -126,7 +134,7 @@ impl Town {
         .await
     }
 
-    /// Makes a Secret of the town, or leaves it as it is.
+    /// Creates a Secret of the town, or leaves the one that exists as it is.
     pub async fn keep_secret(&self, name: &str, content: Value) {
         let secret = json!({"metadata": {"name": name}, "stringData": content});
         let secret: Secret = serde_json::from_value(secret).unwrap();
@@ -141,7 +149,7 @@ impl Town {
         .await;
     }
 
-    /// The same town, as one of its administrators sees it.
+    /// The same town, through a client that acts as one of its administrators.
     pub async fn as_administrator(&self) -> Self {
         let kubeconfig = kube::config::Kubeconfig::read_from(crate::cluster().await.kubeconfig).unwrap();
         let options = kube::config::KubeConfigOptions::default();
@@ -208,7 +216,7 @@ where
     }
 }
 
-/// Waits until an object is gone.
+/// Waits until an object no longer exists.
 pub async fn gone<K>(api: &Api<K>, name: &str)
 where
     K: Resource + Clone + DeserializeOwned + Debug,
@@ -231,7 +239,7 @@ where
     api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
 }
 
-/// An object as JSON, for looking at any field.
+/// An object as JSON, to read any field.
 pub fn json_of(object: &impl Serialize) -> Value {
     serde_json::to_value(object).unwrap()
 }
@@ -251,6 +259,27 @@ fn check(
         return Ok(());
     }
     Err(format!("{}={} {} ({})", found.type_, found.status, found.reason, found.message))
+}
+
+/// Waits for the next full second, in which an object gets another creation time than one created before.
+pub async fn next_second() {
+    let now = jiff::Timestamp::now().as_second();
+    eventually("the next second begins", || async {
+        if jiff::Timestamp::now().as_second() > now { Ok(()) } else { Err("the same second".to_owned()) }
+    })
+    .await;
+}
+
+/// Makes the operator reconcile the town's module `e-payment` now, by a change that needs no repair.
+pub async fn cause_reconcile(town: &Town) {
+    let change =
+        json!({"metadata": {"annotations": {"test.example/touched": jiff::Timestamp::now().to_string()}}});
+    merge(&town.api::<Service>(), "e-payment", change).await;
+}
+
+/// The message of a condition of a ServiceModule.
+pub fn module_message(module: &ServiceModule, kind: &str) -> String {
+    message(&module.status.as_ref().unwrap().conditions, kind)
 }
 
 /// The message of a condition.

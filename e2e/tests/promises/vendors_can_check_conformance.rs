@@ -17,8 +17,7 @@ struct Line {
     options: Options,
 }
 
-#[tokio::test]
-async fn the_deployed_e_payment_keeps_every_rule_through_the_gateway() {
+pub async fn the_deployed_e_payment_keeps_every_rule_through_the_gateway() {
     let cluster = cluster().await;
     let town = Town::admit(&cluster.client, "conf-a", "983").await;
     town.opt_in("e-payment").await;
