@@ -17,5 +17,7 @@ pub use children::{
     Children, get_namespace, get_secret, list_module_children, list_pods, list_town_children,
 };
 pub use error::Error;
-pub use lifecycle::{FINALIZER, add_finalizer, is_crd_being_deleted, remove_finalizer, write_status};
+pub use lifecycle::{
+    FINALIZER, add_finalizer, is_crd_being_deleted, remove_finalizer, write_module_count, write_status,
+};
 pub use tokens::fetch_token_authority;

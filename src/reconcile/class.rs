@@ -12,7 +12,8 @@ use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
 
-use super::context::{Context, list_readable};
+use super::context::Context;
+use super::key::{ObjectKey, OwnKind};
 use super::retry;
 use crate::api::conditions::READY;
 use crate::api::{ModuleClass, ModuleClassStatus};
@@ -26,6 +27,8 @@ pub(super) async fn reconcile(
 ) -> Result<Action, Infallible> {
     ctx.wait_until_synced().await;
     let start = Instant::now();
+    let key = ObjectKey::of(OwnKind::ModuleClass, &*object);
+    ctx.retries.begin(&key, start);
     let report = match &object.0 {
         Err(unreadable) => Report::unreadable(&unreadable.error),
         Ok(raw) => {
@@ -33,7 +36,7 @@ pub(super) async fn reconcile(
         }
     };
     let status_written = write_status(&object, &report, &ctx).await;
-    Ok(retry::finish_run(&ctx, "moduleclass", &object.name_any(), &report, status_written, start.elapsed()))
+    Ok(retry::finish_run(&ctx, &key, &report, status_written, start.elapsed()))
 }
 
 async fn write_status(
@@ -44,9 +47,6 @@ async fn write_status(
     let name = object.name_any();
     let before = object.0.as_ref().ok().and_then(|raw| raw.status.clone()).unwrap_or_default();
     let generation = object.meta().generation;
-    let modules = list_readable(&ctx.modules);
-    let users =
-        modules.iter().filter(|module| module.0.as_ref().is_ok_and(|module| module.spec.class == name));
     let after = ModuleClassStatus {
         observed_generation: generation,
         conditions: status::merge_conditions(
@@ -57,7 +57,7 @@ async fn write_status(
             "modules can be made from it",
             Timestamp::now(),
         ),
-        users: i32::try_from(users.count()).unwrap_or(i32::MAX),
+        users: i32::try_from(ctx.index.count_users(&name)).unwrap_or(i32::MAX),
     };
     if after == before {
         return Ok(());

@@ -5,9 +5,13 @@
 
 mod class;
 mod context;
+mod facts;
+mod index;
+mod key;
 mod leader;
 mod module;
 mod retry;
+mod table;
 mod town;
 mod triggers;
 
@@ -31,6 +35,8 @@ pub use leader::Elector;
 use crate::cluster::database::Server;
 use crate::serve::Metrics;
 use crate::settings::Settings;
+use index::Wakes;
+use key::{ObjectKey, OwnKind};
 use triggers::{Receivers, Triggers};
 
 /// Number of objects of each kind that are reconciled at a time. The client opens a connection for each
@@ -51,8 +57,6 @@ pub async fn run(
     metrics: Arc<Metrics>,
     stop: CancellationToken,
 ) {
-    let (triggers, receivers) = Triggers::new();
-    let Receivers { towns, classes, modules } = receivers;
     let ((town_store, town_writer), (class_store, class_writer), (module_store, module_writer)) =
         (reflector::store(), reflector::store(), reflector::store());
     let context = Arc::new(Context::new(
@@ -64,17 +68,19 @@ pub async fn run(
         class_store.clone(),
         module_store.clone(),
     ));
-    let triggers = Arc::new(triggers);
+    let (triggers, receivers) = Triggers::new(context.retries.clone());
+    let (triggers, Receivers { towns, classes, modules }) = (Arc::new(triggers), receivers);
 
-    let (on_town, on_class, on_module) = (triggers.clone(), triggers.clone(), triggers.clone());
-    let modules_of_town = module_store.clone();
-    let town_events = watch(&client, town_writer, move |town| on_town.town_changed(town, &modules_of_town));
-    let modules_of_class = module_store.clone();
+    let index = context.index.clone();
+    let town_events =
+        watch(&client, town_writer, &triggers, OwnKind::Municipality, move |event| index.town_event(event));
+    let index = context.index.clone();
     let class_events =
-        watch(&client, class_writer, move |class| on_class.class_changed(class, &modules_of_class));
-    let siblings = module_store.clone();
-    let module_events =
-        watch(&client, module_writer, move |module| on_module.module_changed(module, &siblings));
+        watch(&client, class_writer, &triggers, OwnKind::ModuleClass, move |event| index.class_event(event));
+    let index = context.index.clone();
+    let module_events = watch(&client, module_writer, &triggers, OwnKind::ServiceModule, move |event| {
+        index.module_event(event)
+    });
 
     let config = || controller::Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE);
     let town_controller = Controller::for_stream(town_events, town_store)
@@ -107,30 +113,46 @@ pub async fn run(
     }
 }
 
-/// Watches one of the custom resources and fills its cache. `managedFields` are dropped, since they would
-/// take half of the memory.
+/// Watches one of the custom resources and fills its cache.
 ///
-/// `on_change` is called for every event. The returned stream, which starts runs, has only those that
-/// change the spec or the finalizers, and thus not the operator's own writes of a status.
-fn watch<K>(
+/// `take_in` updates the index before the cache has the event, and says whom the event concerns. The
+/// returned stream, which starts runs, has only events that change the spec or the finalizers, and thus not
+/// the operator's own writes of a status.
+fn watch<K, F>(
     client: &Client,
     writer: Writer<DeserializeGuard<K>>,
-    on_change: impl Fn(&DeserializeGuard<K>) + Send + Sync + 'static,
-) -> impl Stream<Item = Result<DeserializeGuard<K>, watcher::Error>> + Send + 'static
+    triggers: &Arc<Triggers>,
+    kind: OwnKind,
+    take_in: F,
+) -> impl Stream<Item = Result<DeserializeGuard<K>, watcher::Error>> + Send + use<K, F> + 'static
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    F: Fn(&watcher::Event<DeserializeGuard<K>>) -> Wakes + Send + Sync + 'static,
 {
+    let (triggers, retries) = (triggers.clone(), triggers.retries());
     watcher(Api::<DeserializeGuard<K>>::all(client.clone()), watcher::Config::default().any_semantic())
         .default_backoff()
-        .modify(|object| object.managed_fields_mut().clear())
-        .reflect(writer)
-        .touched_objects()
+        .modify(drop_unread_metadata)
         .inspect(move |event| {
-            if let Ok(object) = event {
-                on_change(object);
+            if let Ok(event) = event {
+                triggers.send(take_in(event));
             }
         })
+        .reflect(writer)
+        .touched_objects()
         .predicate_filter(predicates::generation.combine(predicates::finalizers), PredicateConfig::default())
+        .inspect(move |object| {
+            if let Ok(object) = object {
+                retries.wake(&ObjectKey::of(kind, object));
+            }
+        })
+}
+
+/// Drops the metadata that the operator does not read. `managedFields` would take half of the cache, and
+/// annotations may hold 256 KiB, such as what `kubectl apply` notes of each object.
+fn drop_unread_metadata(object: &mut impl ResourceExt) {
+    object.managed_fields_mut().clear();
+    object.annotations_mut().clear();
 }
 
 /// Runs a controller until its stream ends.
@@ -147,4 +169,22 @@ where
             }
         })
         .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures;
+
+    #[test]
+    fn annotations_and_managed_fields_take_no_memory_in_the_cache() {
+        let mut module = fixtures::module("e-payment", &[]);
+        let annotations = [("kubectl.kubernetes.io/last-applied-configuration", "x".repeat(256 * 1024))];
+        *module.annotations_mut() = annotations.map(|(name, value)| (name.to_owned(), value)).into();
+        module.managed_fields_mut().push(Default::default());
+        let mut object = DeserializeGuard(Ok(module));
+        drop_unread_metadata(&mut object);
+        assert!(object.annotations().is_empty() && object.managed_fields().is_empty());
+        assert!(serde_json::to_string(&object.0.unwrap()).unwrap().len() < 1024);
+    }
 }

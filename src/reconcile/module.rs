@@ -15,7 +15,8 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 
-use super::context::{Context, list_readable};
+use super::context::Context;
+use super::key::{ObjectKey, OwnKind};
 use super::{retry, town};
 use crate::api::conditions::{
     CLASS_ACCEPTED, DATABASE_READY, DEPLOYED, ISOLATED, READY, SERVICE_MODULE_CONDITIONS,
@@ -26,14 +27,14 @@ use crate::desired::{self, Kind, module::Environment};
 use crate::status::{self, Outcome, Report, Step};
 use crate::tenant::{self, Module, ModuleContext, NamespaceClaim, Rejection, Town, TownName};
 
-const KIND: &str = "servicemodule";
-
 pub(super) async fn reconcile(
     object: Arc<DeserializeGuard<ServiceModule>>,
     ctx: Arc<Context>,
 ) -> Result<Action, Infallible> {
     ctx.wait_until_synced().await;
     let start = Instant::now();
+    let key = ObjectKey::of(OwnKind::ServiceModule, &*object);
+    ctx.retries.begin(&key, start);
     let namespace = object.namespace().unwrap_or_default();
     let municipality = find_municipality(&namespace, &ctx);
     let town = municipality.as_ref().and_then(|town| town.0.as_ref().ok());
@@ -53,10 +54,9 @@ pub(super) async fn reconcile(
         Ok(_) if town.is_some_and(|town| town.spec.suspend) => Some(Report::suspended("the municipality")),
         Ok(raw) => ctx.with_timeout(async { Some(provision(raw, town, &ctx, &mut provisioned).await) }).await,
     };
-    let name = format!("{namespace}/{}", object.name_any());
-    let Some(report) = report else { return Ok(retry::forget_object(&ctx, KIND, &name)) };
+    let Some(report) = report else { return Ok(retry::forget_object(&ctx, &key)) };
     let status_written = write_status(&object, &report, provisioned.as_ref(), &ctx).await;
-    Ok(retry::finish_run(&ctx, KIND, &name, &report, status_written, start.elapsed()))
+    Ok(retry::finish_run(&ctx, &key, &report, status_written, start.elapsed()))
 }
 
 /// The Municipality to which a namespace belongs by its name. Labels of the namespace are not considered.
@@ -88,8 +88,11 @@ async fn run_pipeline(
 ) -> Result<(), Step> {
     let failed = |condition| move |error: cluster::Error| Step::failed(condition, &error);
     let namespace = raw.namespace().unwrap_or_default();
-    let town = resolve_isolated_town(&namespace, town, ctx).await.map_err(failed(CLASS_ACCEPTED))?;
-    let module = resolve_module(raw, town, ctx)?;
+    // What the caches tell is checked first, so that a refused module costs no request.
+    let mut module = resolve_module(raw, resolve_isolated_town(&namespace, town, ctx), ctx)?;
+    if let Some(rejection) = check_namespace(town, &namespace, ctx).await.map_err(failed(CLASS_ACCEPTED))? {
+        module = resolve_module(raw, Err(rejection), ctx)?;
+    }
     steps.push(Step::ready(
         CLASS_ACCEPTED,
         "Accepted",
@@ -143,30 +146,40 @@ async fn check_named_secrets(module: &Module, ctx: &Context) -> Result<(), Step>
     Ok(())
 }
 
-/// Resolves the town to which the namespace belongs, once the operator has created and isolated the
-/// namespace for it. The inner error says why the town cannot have modules yet.
-async fn resolve_isolated_town(
+/// Resolves the town to which the namespace belongs, once the operator has isolated the namespace for it.
+/// The error says why the town cannot have modules yet.
+fn resolve_isolated_town(
     namespace: &str,
     raw: Option<&Municipality>,
     ctx: &Context,
-) -> Result<Result<Town, Rejection>, cluster::Error> {
+) -> Result<Town, Rejection> {
     let Some(raw) = raw else {
         let message = format!("namespace {namespace} belongs to no municipality");
-        return Ok(Err(Rejection::waiting(CLASS_ACCEPTED, "MunicipalityNotFound", message)));
+        return Err(Rejection::waiting(CLASS_ACCEPTED, "MunicipalityNotFound", message));
     };
     let town = town::resolve_town(raw, ctx);
-    let observed = cluster::get_namespace(&ctx.client, namespace).await?;
-    if let NamespaceClaim::Denied(rejection) = tenant::namespace_claim(raw, observed.as_ref()) {
-        return Ok(Err(rejection));
-    }
     // The condition only orders the work: no module may run in a namespace before its network policies and
     // quota are in force. It proves nothing, since others can write it, too.
     let conditions = raw.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     if !status::is_condition_true(conditions, ISOLATED) {
         let message = format!("namespace {namespace} is being prepared");
-        return Ok(town.and(Err(Rejection::waiting(CLASS_ACCEPTED, "NotIsolatedYet", message))));
+        return town.and(Err(Rejection::waiting(CLASS_ACCEPTED, "NotIsolatedYet", message)));
     }
-    Ok(town)
+    town
+}
+
+/// Returns why the namespace cannot be used, unless the operator made it for the town.
+async fn check_namespace(
+    town: Option<&Municipality>,
+    namespace: &str,
+    ctx: &Context,
+) -> Result<Option<Rejection>, cluster::Error> {
+    let Some(town) = town else { return Ok(None) };
+    let observed = cluster::get_namespace(&ctx.client, namespace).await?;
+    Ok(match tenant::namespace_claim(town, observed.as_ref()) {
+        NamespaceClaim::Denied(rejection) => Some(rejection),
+        NamespaceClaim::Free | NamespaceClaim::Ours => None,
+    })
 }
 
 fn resolve_module(
@@ -175,12 +188,8 @@ fn resolve_module(
     ctx: &Context,
 ) -> Result<Module, Rejection> {
     let class = ctx.classes.get(&ObjectRef::new(&raw.spec.class));
-    let modules = list_readable(&ctx.modules);
-    let siblings: Vec<_> = modules
-        .iter()
-        .filter_map(|module| module.0.as_ref().ok())
-        .filter(|module| module.namespace() == raw.namespace())
-        .collect();
+    let modules = ctx.readable_modules(&raw.namespace().unwrap_or_default());
+    let siblings: Vec<_> = modules.iter().filter_map(|module| module.0.as_ref().ok()).collect();
     let class = class.as_ref().and_then(|class| class.0.as_ref().ok());
     tenant::resolve_module(raw, ModuleContext { town, class, siblings: &siblings }, &ctx.settings)
 }
