@@ -67,11 +67,12 @@ struct Manifests {
 pub fn render(files: &[PathBuf], settings: &Settings) -> anyhow::Result<Rendered> {
     let manifests = read_manifests(files)?;
     let mut rendered = Rendered::default();
+    let environment = desired::town::Environment { counts_modules: true };
     let resolve = |town: &Municipality| tenant::resolve_town(town, &manifests.towns, settings);
     for raw in &manifests.towns {
         match resolve(raw) {
             Ok(town) => {
-                let waves = desired::town::plan(&town, settings).into_waves();
+                let waves = desired::town::plan(&town, &environment, settings).into_waves();
                 rendered.objects.extend([waves.namespace, waves.operator, waves.administrators]);
                 rendered.objects.extend(waves.isolation);
             }

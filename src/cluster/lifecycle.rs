@@ -6,7 +6,8 @@
 use std::fmt::Debug;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Patch, PatchParams};
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{ObjectMeta, Patch, PatchParams};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -87,9 +88,20 @@ pub async fn write_module_count(
 /// Whether the CustomResourceDefinition `name` is being deleted or is gone. The API server then deletes
 /// every object of that kind, which must not be taken for a decision to delete a town's data.
 pub async fn is_crd_being_deleted(client: &Client, name: &str) -> Result<bool, Error> {
+    let crd = get_crd_metadata(client, name).await?;
+    Ok(crd.is_none_or(|crd| crd.deletion_timestamp.is_some()))
+}
+
+/// Reads when the CustomResourceDefinition `name` was created; `None` if it does not exist.
+pub async fn get_crd_creation(client: &Client, name: &str) -> Result<Option<Timestamp>, Error> {
+    let crd = get_crd_metadata(client, name).await?;
+    Ok(crd.and_then(|crd| crd.creation_timestamp).map(|created| created.0))
+}
+
+async fn get_crd_metadata(client: &Client, name: &str) -> Result<Option<ObjectMeta>, Error> {
     let crd = Api::<CustomResourceDefinition>::all(client.clone())
         .get_metadata_opt(name)
         .await
         .map_err(Error::from_kube(format!("read CustomResourceDefinition {name}")))?;
-    Ok(crd.is_none_or(|crd| crd.metadata.deletion_timestamp.is_some()))
+    Ok(crd.map(|crd| crd.metadata))
 }

@@ -18,6 +18,7 @@ pub use children::{
 };
 pub use error::Error;
 pub use lifecycle::{
-    FINALIZER, add_finalizer, is_crd_being_deleted, remove_finalizer, write_module_count, write_status,
+    FINALIZER, add_finalizer, get_crd_creation, is_crd_being_deleted, remove_finalizer, write_module_count,
+    write_status,
 };
 pub use tokens::fetch_token_authority;

@@ -25,8 +25,10 @@ fn environment() -> Environment {
     }
 }
 
+const TOWN_ENVIRONMENT: town::Environment = town::Environment { counts_modules: true };
+
 fn town_objects() -> Vec<Object> {
-    let waves = town::plan(&town(), &Settings::default()).into_waves();
+    let waves = town::plan(&town(), &TOWN_ENVIRONMENT, &Settings::default()).into_waves();
     [waves.namespace, waves.operator, waves.administrators].into_iter().chain(waves.isolation).collect()
 }
 
@@ -181,7 +183,7 @@ proptest! {
         prop_assume!(town.is_ok());
         let town = town.unwrap();
         let namespace = town.name.namespace();
-        let waves = town::plan(&town, &settings).into_waves();
+        let waves = town::plan(&town, &TOWN_ENVIRONMENT, &settings).into_waves();
         let mut objects: Vec<Object> = [waves.namespace, waves.operator, waves.administrators].into();
         objects.extend(waves.isolation);
         if let Ok(module) = resolve_module(&sm, ModuleContext { town: Ok(town), class: Some(&class), siblings: &[&sm] }, &settings) {

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -49,6 +50,8 @@ pub struct Context {
     token_authority: tokio::sync::Mutex<Option<(Instant, TokenAuthority)>>,
     /// The custom resources by what others read of them.
     pub(super) index: Arc<Index>,
+    /// Whether the towns' ResourceQuotas may name ServiceModules.
+    pub(super) counts_modules: AtomicBool,
     /// The last run of each object; the pause until the next one grows with their number.
     pub(super) retries: Arc<Retries>,
 }
@@ -77,6 +80,7 @@ impl Context {
             recorder,
             token_authority: tokio::sync::Mutex::default(),
             index: Arc::default(),
+            counts_modules: AtomicBool::default(),
             retries: Arc::default(),
         }
     }

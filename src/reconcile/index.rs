@@ -100,6 +100,11 @@ impl Index {
         self.lock().claimants(ars, hostname)
     }
 
+    /// All Municipalities.
+    pub fn towns(&self) -> BTreeSet<ObjectKey> {
+        self.lock().towns.keys().cloned().collect()
+    }
+
     /// The ServiceModules of a namespace.
     pub fn modules_in(&self, namespace: &str) -> Vec<ObjectKey> {
         self.lock().modules.in_namespace(namespace).map(|(key, _)| key.clone()).collect()

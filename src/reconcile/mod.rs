@@ -10,6 +10,7 @@ mod index;
 mod key;
 mod leader;
 mod module;
+mod module_quota;
 mod retry;
 mod table;
 mod town;
@@ -17,6 +18,7 @@ mod triggers;
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
@@ -68,6 +70,11 @@ pub async fn run(
         class_store.clone(),
         module_store.clone(),
     ));
+    let unknown_for = tokio::select! {
+        time = module_quota::time_until_known(&context) => time,
+        () = stop.cancelled() => return,
+    };
+    context.counts_modules.store(unknown_for.is_zero(), Ordering::Relaxed);
     let (triggers, receivers) = Triggers::new(context.retries.clone());
     let (triggers, Receivers { towns, classes, modules }) = (Arc::new(triggers), receivers);
 
@@ -106,10 +113,15 @@ pub async fn run(
             run_controller(module_controller)
         )
     };
-    let children = triggers::watch_children(client, triggers);
+    let children = triggers::watch_children(client, triggers.clone());
+    let quotas = async {
+        module_quota::count_after(unknown_for, &context, &triggers).await;
+        futures::future::pending::<()>().await;
+    };
     tokio::select! {
         _ = controllers => {}
         () = children => {}
+        () = quotas => {}
     }
 }
 

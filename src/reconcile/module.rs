@@ -19,7 +19,7 @@ use super::context::Context;
 use super::key::{ObjectKey, OwnKind};
 use super::{retry, town};
 use crate::api::conditions::{
-    CLASS_ACCEPTED, DATABASE_READY, DEPLOYED, ISOLATED, READY, SERVICE_MODULE_CONDITIONS,
+    CLASS_ACCEPTED, DATABASE_READY, DEPLOYED, ISOLATED, NAMESPACE_READY, READY, SERVICE_MODULE_CONDITIONS,
 };
 use crate::api::{DeletionPolicy, Municipality, ServiceModule, ServiceModuleStatus};
 use crate::cluster::{self, Applied, Children, FINALIZER};
@@ -162,7 +162,11 @@ fn resolve_isolated_town(
     // quota are in force. It proves nothing, since others can write it, too.
     let conditions = raw.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     if !status::is_condition_true(conditions, ISOLATED) {
-        let message = format!("namespace {namespace} is being prepared");
+        let refused = conditions.iter().find(|c| c.type_ == NAMESPACE_READY && c.status == "False");
+        let message = match refused {
+            Some(refused) => format!("namespace {namespace} cannot be prepared: {}", refused.message),
+            None => format!("namespace {namespace} is being prepared"),
+        };
         return town.and(Err(Rejection::waiting(CLASS_ACCEPTED, "NotIsolatedYet", message)));
     }
     town

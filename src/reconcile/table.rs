@@ -85,6 +85,11 @@ impl<F: Clone + PartialEq> Table<F> {
         self.rows.get(key)
     }
 
+    /// All objects.
+    pub fn keys(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.rows.keys()
+    }
+
     /// The objects of a namespace. The table must be that of ServiceModules.
     pub fn in_namespace(&self, namespace: &str) -> impl Iterator<Item = (&ObjectKey, &F)> {
         let rows = self.rows.range(ObjectKey::module(namespace, "")..);

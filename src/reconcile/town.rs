@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
@@ -18,7 +19,7 @@ use super::retry;
 use crate::api::conditions::{ACCESS_READY, ISOLATED, MUNICIPALITY_CONDITIONS, NAMESPACE_READY, READY};
 use crate::api::{Municipality, MunicipalityStatus};
 use crate::cluster::{self, Applied, Children, FINALIZER};
-use crate::desired;
+use crate::desired::{self, town::Environment};
 use crate::status::{self, Outcome, Report, Step};
 use crate::tenant::{self, Ars, NamespaceClaim, Rejection, Town, TownName};
 
@@ -72,7 +73,8 @@ async fn run_pipeline(raw: &Municipality, ctx: &Context, steps: &mut Vec<Step>) 
     }
     cluster::add_finalizer(&Api::all(client.clone()), raw).await.map_err(failed(READY))?;
 
-    let waves = desired::town::plan(&town, &ctx.settings).into_waves();
+    let inputs = Environment { counts_modules: ctx.counts_modules.load(Ordering::Relaxed) };
+    let waves = desired::town::plan(&town, &inputs, &ctx.settings).into_waves();
     let none = Children::new();
     cluster::apply(client, vec![waves.namespace], &none, &mut applied)
         .await

@@ -7,7 +7,8 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::{Namespace, Secret, Service};
+use e2e::audit::{mark, requests_since};
+use k8s_openapi::api::core::v1::{Namespace, ResourceQuota, Secret, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
@@ -17,8 +18,16 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::OPERATOR;
+
 /// Long enough for pods to start while other promises start theirs.
 pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The number of ServiceModules, as a ResourceQuota names it.
+pub const MODULE_COUNT: &str = "count/servicemodules.rathaus.dev";
+
+/// After which an operator has no work left: longer than its first pauses before a retry.
+const AT_REST: Duration = Duration::from_secs(6);
 
 /// Whether the promises that kill, or wait and count, run at full size: `cargo xtask test --long`.
 pub fn is_long_run() -> bool {
@@ -197,6 +206,19 @@ impl Town {
         .await
     }
 
+    /// Waits until the town's quota counts ServiceModules, and returns how many there may be.
+    pub async fn modules_are_counted(&self) -> String {
+        let api = self.api::<ResourceQuota>();
+        eventually(&format!("the quota of {} counts ServiceModules", self.name), || async {
+            let quota = api.get("rathaus").await.map_err(|error| error.to_string())?;
+            let status = quota.status.unwrap_or_default();
+            let counted = status.used.unwrap_or_default().contains_key(MODULE_COUNT);
+            let limit = status.hard.unwrap_or_default().remove(MODULE_COUNT).filter(|_| counted);
+            limit.map(|limit| limit.0).ok_or_else(|| "not in the quota's status".to_owned())
+        })
+        .await
+    }
+
     /// Leaves: deletes the Municipality and waits until nothing is left of it in the cluster.
     pub async fn remove(&self) {
         delete(&self.municipalities(), &self.name).await;
@@ -227,6 +249,19 @@ where
             Ok(Some(object)) => Err(format!("finalizers {:?}", object.finalizers())),
             Err(error) => Err(error.to_string()),
         }
+    })
+    .await;
+}
+
+/// Waits until the operator has asked for nothing but its lease and watches for a while. A module that waits
+/// for something is no longer asked for every few seconds, so that those of the promise must be settled.
+pub async fn at_rest() {
+    eventually("the operator comes to rest", || async {
+        let before = mark().unwrap();
+        tokio::time::sleep(AT_REST).await;
+        let mut requests = requests_since(before, OPERATOR).unwrap();
+        requests.retain(|request| !request.is_lease() && request.verb != "watch");
+        if requests.is_empty() { Ok(()) } else { Err(format!("{requests:?}")) }
     })
     .await;
 }

@@ -17,6 +17,14 @@ use super::object::Object;
 use crate::settings::Settings;
 use crate::tenant::Town;
 
+/// Inputs of a plan that come from the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Environment {
+    /// Whether the quota names ServiceModules. While Kubernetes' quota controller does not know them yet, no
+    /// ServiceModule could be created then.
+    pub counts_modules: bool,
+}
+
 /// All objects that should exist for a town.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -30,14 +38,14 @@ pub struct Plan {
 }
 
 /// Builds the objects of a town.
-pub fn plan(town: &Town, settings: &Settings) -> Plan {
+pub fn plan(town: &Town, environment: &Environment, settings: &Settings) -> Plan {
     Plan {
         namespace: namespace::build(town),
         operator: role_binding::for_operator(town, &settings.operator),
         administrators: role_binding::for_administrators(town),
         default_deny: network_policy::default_deny(town),
         dns: network_policy::dns(town, &settings.dns),
-        quota: resource_quota::build(town),
+        quota: resource_quota::build(town, environment.counts_modules),
         limits: limit_range::build(town),
     }
 }
