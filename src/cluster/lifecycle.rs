@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::Error;
+use crate::api::{ModuleCount, Municipality};
 use crate::tenant::FIELD_MANAGER;
 
 /// The finalizer of the operator: the API server keeps a deleted Municipality or ServiceModule until the
@@ -115,6 +116,22 @@ where
 fn readable_conditions(object: &Value) -> Vec<Condition> {
     let conditions = object.pointer("/status/conditions").and_then(Value::as_array).into_iter().flatten();
     conditions.filter_map(|condition| serde_json::from_value(condition.clone()).ok()).collect()
+}
+
+/// Writes the number of a town's modules, and leaves the rest of the status as it is in the cluster. A
+/// Municipality that no longer exists is no error.
+pub async fn write_module_count(
+    api: &Api<Municipality>,
+    name: &str,
+    modules: ModuleCount,
+) -> Result<(), Error> {
+    let patch = json!({"status": {"modules": modules}});
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    match api.patch_status(name, &params, &Patch::Merge(&patch)).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        Err(error) => Err(Error::from_kube(format!("write the number of modules of {name}"))(error)),
+    }
 }
 
 /// Whether the CustomResourceDefinition `name` is being deleted or is gone. The API server then deletes

@@ -22,7 +22,7 @@ pub use children::{
 pub use error::Error;
 pub use lifecycle::{
     FINALIZER, add_finalizer, is_crd_being_deleted, read_conditions, remove_finalizer,
-    remove_foreign_finalizers, write_status,
+    remove_foreign_finalizers, write_module_count, write_status,
 };
 pub use seal_key::{SEAL_SECRET, get_seal_key, keep_seal_key};
 pub use tokens::fetch_token_authority;

@@ -14,7 +14,8 @@ use kube::Resource;
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::Store;
 
-use super::{Context, class, module, retry, town};
+use super::Context;
+use super::key::{ObjectKey, OwnKind};
 use crate::serve::ObjectCounts;
 use crate::status;
 
@@ -26,15 +27,15 @@ pub(super) async fn measure(context: Arc<Context>) {
     let (mut towns, mut classes, mut modules) = (Backlog::default(), Backlog::default(), Backlog::default());
     loop {
         let now = Instant::now();
-        let observed = observe(&context, town::KIND, &context.towns, |town| {
+        let observed = observe(&context, OwnKind::Municipality, &context.towns, |town| {
             town.status.as_ref().map(|status| status.conditions.as_slice())
         });
         context.metrics.set_objects("Municipality", &towns.update(observed, now));
-        let observed = observe(&context, class::KIND, &context.classes, |class| {
+        let observed = observe(&context, OwnKind::ModuleClass, &context.classes, |class| {
             class.status.as_ref().map(|status| status.conditions.as_slice())
         });
         context.metrics.set_objects("ModuleClass", &classes.update(observed, now));
-        let observed = observe(&context, module::KIND, &context.modules, |module| {
+        let observed = observe(&context, OwnKind::ServiceModule, &context.modules, |module| {
             module.status.as_ref().map(|status| status.conditions.as_slice())
         });
         context.metrics.set_objects("ServiceModule", &modules.update(observed, now));
@@ -54,7 +55,7 @@ struct Observed {
 
 fn observe<K>(
     context: &Context,
-    controller: &str,
+    kind: OwnKind,
     store: &Store<DeserializeGuard<K>>,
     conditions: impl Fn(&K) -> Option<&[Condition]>,
 ) -> Vec<Observed>
@@ -62,9 +63,8 @@ where
     K: Resource<DynamicType = ()> + Clone + Debug + 'static,
 {
     let objects = store.state();
-    let failures = context.failures();
     let observed = objects.iter().map(|object| {
-        let name = retry::object_name(object.as_ref());
+        let key = ObjectKey::of(kind, object.as_ref());
         let (status, reason) = match &object.0 {
             Ok(raw) => {
                 let conditions = conditions(raw).unwrap_or_default();
@@ -74,9 +74,8 @@ where
             // What cannot be read is reconciled by saying so; the status cannot be read either.
             Err(_) => ("False".to_owned(), "Unreadable".to_owned()),
         };
-        let is_reconciled = reason != status::NOT_RECONCILED
-            && !failures.contains_key(&retry::failure_key(controller, &name));
-        Observed { name, is_reconciled, unready: (status != "True").then_some(reason) }
+        let is_reconciled = reason != status::NOT_RECONCILED && !context.retries.has_failed(&key);
+        Observed { name: key.to_string(), is_reconciled, unready: (status != "True").then_some(reason) }
     });
     observed.collect()
 }

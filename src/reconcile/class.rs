@@ -12,7 +12,8 @@ use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
 
-use super::context::{Context, list_readable};
+use super::context::Context;
+use super::key::{ObjectKey, OwnKind};
 use super::retry;
 use crate::api::conditions::READY;
 use crate::api::{ModuleClass, ModuleClassStatus};
@@ -20,14 +21,14 @@ use crate::cluster;
 use crate::status::{self, Report};
 use crate::tenant;
 
-pub(super) const KIND: &str = "moduleclass";
-
 pub(super) async fn reconcile(
     object: Arc<DeserializeGuard<ModuleClass>>,
     ctx: Arc<Context>,
 ) -> Result<Action, Infallible> {
     ctx.wait_until_synced().await;
     let start = Instant::now();
+    let key = ObjectKey::of(OwnKind::ModuleClass, &*object);
+    ctx.retries.begin(&key, start);
     let report = match &object.0 {
         Err(unreadable) => Report::unreadable(&unreadable.error),
         Ok(raw) => {
@@ -35,7 +36,7 @@ pub(super) async fn reconcile(
         }
     };
     let status_written = write_status(&object, &report, &ctx).await;
-    Ok(retry::finish_run(&ctx, KIND, &object.name_any(), &report, status_written, start.elapsed()))
+    Ok(retry::finish_run(&ctx, &key, &report, status_written, start.elapsed()))
 }
 
 async fn write_status(
@@ -52,9 +53,6 @@ async fn write_status(
         },
     };
     let generation = object.meta().generation;
-    let modules = list_readable(&ctx.modules);
-    let users =
-        modules.iter().filter(|module| module.0.as_ref().is_ok_and(|module| module.spec.class == name));
     let after = ModuleClassStatus {
         observed_generation: generation,
         conditions: status::merge_conditions(
@@ -65,7 +63,7 @@ async fn write_status(
             "modules can be made from it",
             Timestamp::now(),
         ),
-        users: i32::try_from(users.count()).unwrap_or(i32::MAX),
+        users: i32::try_from(ctx.index.count_users(&name)).unwrap_or(i32::MAX),
     };
     // Of an unreadable object, only the conditions are known. It is written to only if they change.
     if after == before || object.0.is_err() && after.conditions == before.conditions {

@@ -1,10 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-use std::collections::HashMap;
-use std::fmt::Debug;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -12,8 +10,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Client;
 use kube::core::DeserializeGuard;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
-use kube::runtime::reflector::Store;
+use kube::runtime::reflector::{ObjectRef, Store};
 
+use super::index::Index;
+use super::key::ObjectKey;
+use super::retry::Retries;
 use crate::api::conditions::READY;
 use crate::api::{ModuleClass, Municipality, ServiceModule};
 use crate::cluster::{self, Applied, Children, TownObjects, database::Server};
@@ -53,8 +54,10 @@ pub struct Context {
     recorder: Recorder,
     /// The last token authority that was read, and when.
     token_authority: tokio::sync::Mutex<Option<(Instant, TokenAuthority)>>,
-    /// Number of consecutive failures by object; the retry delay grows with it.
-    pub(super) failures: Mutex<HashMap<String, u32>>,
+    /// The custom resources by what others read of them.
+    pub(super) index: Arc<Index>,
+    /// The last run of each object; the pause until the next one grows with their number.
+    pub(super) retries: Arc<Retries>,
 }
 
 /// The watch caches of the three kinds that people write.
@@ -90,7 +93,8 @@ impl Context {
             modules,
             recorder,
             token_authority: tokio::sync::Mutex::default(),
-            failures: Mutex::default(),
+            index: Arc::default(),
+            retries: Arc::default(),
         }
     }
 
@@ -179,15 +183,21 @@ impl Context {
         }
     }
 
-    pub(super) fn failures(&self) -> std::sync::MutexGuard<'_, HashMap<String, u32>> {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Those of `keys` that are Municipalities in the cache and could be deserialized.
+    pub(super) fn readable_towns(
+        &self,
+        keys: impl IntoIterator<Item = ObjectKey>,
+    ) -> Vec<Arc<DeserializeGuard<Municipality>>> {
+        readable(keys.into_iter().filter_map(|key| self.towns.get(&ObjectRef::new(&key.name))))
+    }
+
+    /// The ServiceModules of a namespace that could be deserialized.
+    pub(super) fn readable_modules(&self, namespace: &str) -> Vec<Arc<DeserializeGuard<ServiceModule>>> {
+        let keys = self.index.modules_in(namespace).into_iter();
+        readable(keys.filter_map(|key| self.modules.get(&ObjectRef::new(&key.name).within(&key.namespace))))
     }
 }
 
-/// The objects of a cache that could be deserialized.
-pub(super) fn list_readable<K>(store: &Store<DeserializeGuard<K>>) -> Vec<Arc<DeserializeGuard<K>>>
-where
-    K: kube::Resource<DynamicType = ()> + Clone + Debug + 'static,
-{
-    store.state().into_iter().filter(|object| object.0.is_ok()).collect()
+fn readable<K>(objects: impl Iterator<Item = Arc<DeserializeGuard<K>>>) -> Vec<Arc<DeserializeGuard<K>>> {
+    objects.filter(|object| object.0.is_ok()).collect()
 }

@@ -6,9 +6,13 @@
 mod backlog;
 mod class;
 mod context;
+mod facts;
+mod index;
+mod key;
 mod leader;
 mod module;
 mod retry;
+mod table;
 #[cfg(test)]
 mod tests;
 mod town;
@@ -38,6 +42,8 @@ use crate::desired::Tolerated;
 use crate::serve::{Freshness, Health};
 use crate::settings::Settings;
 use crate::tenant::SealKey;
+use index::Wakes;
+use key::{ObjectKey, OwnKind};
 use triggers::{Receivers, Triggers};
 
 /// Number of objects of each kind that are reconciled at a time. The client opens a connection for each
@@ -78,8 +84,6 @@ pub async fn run(
     health: Arc<Health>,
     stop: CancellationToken,
 ) {
-    let (triggers, receivers) = Triggers::new();
-    let Receivers { towns, classes, modules } = receivers;
     let ((town_store, town_writer), (class_store, class_writer), (module_store, module_writer)) =
         (reflector::store(), reflector::store(), reflector::store());
     let context = Arc::new(Context::new(
@@ -91,19 +95,21 @@ pub async fn run(
         health.clone(),
         Stores { towns: town_store.clone(), classes: class_store.clone(), modules: module_store.clone() },
     ));
-    let triggers = Arc::new(triggers);
+    let (triggers, receivers) = Triggers::new(context.retries.clone());
+    let (triggers, Receivers { towns, classes, modules }) = (Arc::new(triggers), receivers);
+
     let watch = Watch { client: clients.watches.clone(), freshness: health.freshness.clone() };
     health.freshness.start(Instant::now());
 
-    let (on_town, on_class, on_module) = (triggers.clone(), triggers.clone(), triggers.clone());
-    let modules_of_town = module_store.clone();
-    let town_events = watch.objects(town_writer, move |town| on_town.town_changed(town, &modules_of_town));
-    let modules_of_class = module_store.clone();
+    let index = context.index.clone();
+    let town_events =
+        watch.objects(town_writer, &triggers, OwnKind::Municipality, move |event| index.town_event(event));
+    let index = context.index.clone();
     let class_events =
-        watch.objects(class_writer, move |class| on_class.class_changed(class, &modules_of_class));
-    let siblings = module_store.clone();
-    let module_events =
-        watch.objects(module_writer, move |module| on_module.module_changed(module, &siblings));
+        watch.objects(class_writer, &triggers, OwnKind::ModuleClass, move |event| index.class_event(event));
+    let index = context.index.clone();
+    let module_events = watch
+        .objects(module_writer, &triggers, OwnKind::ServiceModule, move |event| index.module_event(event));
 
     let config = || controller::Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE);
     let town_controller = Controller::for_stream(town_events, town_store)
@@ -145,37 +151,45 @@ struct Watch {
 }
 
 impl Watch {
-    /// Watches one of the custom resources and fills its cache. `managedFields` are dropped, since they would
-    /// take half of the memory.
+    /// Watches one of the custom resources and fills its cache.
     ///
-    /// `on_change` is called for every event. The returned stream, which starts runs, has only those that
-    /// change the spec or the finalizers, and thus not the operator's own writes of a status.
+    /// `take_in` updates the index before the cache has the event, and says whom the event concerns. The
+    /// returned stream, which starts runs, has only events that change the spec or the finalizers, and thus
+    /// not the operator's own writes of a status.
     fn objects<K, F>(
         &self,
         writer: Writer<DeserializeGuard<K>>,
-        on_change: F,
+        triggers: &Arc<Triggers>,
+        kind: OwnKind,
+        take_in: F,
     ) -> impl Stream<Item = Result<DeserializeGuard<K>, watcher::Error>> + Send + use<K, F>
     where
-        F: Fn(&DeserializeGuard<K>) + Send + Sync + 'static,
+        F: Fn(&watcher::Event<DeserializeGuard<K>>) -> Wakes + Send + Sync + 'static,
         K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     {
         let objects = Api::<DeserializeGuard<K>>::all(self.client.clone());
         let record_list = record_lists(K::plural(&()).into_owned(), self.freshness.clone());
+        let (triggers, retries) = (triggers.clone(), triggers.retries());
         watcher(objects, watcher::Config::default().any_semantic())
             .default_backoff()
-            .modify(|object| object.managed_fields_mut().clear())
+            .modify(drop_unread_metadata)
+            .inspect(move |event| {
+                if let Ok(event) = event {
+                    triggers.send(take_in(event));
+                }
+            })
             .reflect(writer)
             .inspect(record_list)
             .touched_objects()
-            .inspect(move |event| {
-                if let Ok(object) = event {
-                    on_change(object);
-                }
-            })
             .predicate_filter(
                 predicates::generation.combine(predicates::finalizers),
                 PredicateConfig::default(),
             )
+            .inspect(move |object| {
+                if let Ok(object) = object {
+                    retries.wake(&ObjectKey::of(kind, object));
+                }
+            })
     }
 }
 
@@ -189,6 +203,13 @@ fn record_lists<K>(
         Ok(_) => {}
         Err(error) => tracing::warn!(kind = plural, %error, "watch failed"),
     }
+}
+
+/// Drops the metadata that the operator does not read. `managedFields` would take half of the cache, and
+/// annotations may hold 256 KiB, such as what `kubectl apply` notes of each object.
+fn drop_unread_metadata(object: &mut impl ResourceExt) {
+    object.managed_fields_mut().clear();
+    object.annotations_mut().clear();
 }
 
 /// Runs a controller until its stream ends.

@@ -16,9 +16,12 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 
-use super::context::{Context, list_readable};
+use super::context::Context;
+use super::key::{ObjectKey, OwnKind};
 use super::{retry, town};
-use crate::api::conditions::{CLASS_ACCEPTED, DATABASE_READY, DEPLOYED, READY, SERVICE_MODULE_CONDITIONS};
+use crate::api::conditions::{
+    CLASS_ACCEPTED, DATABASE_READY, DEPLOYED, NAMESPACE_READY, READY, SERVICE_MODULE_CONDITIONS,
+};
 use crate::api::{Municipality, ServiceModule, ServiceModuleStatus};
 use crate::cluster::{self, Applied, Children, FINALIZER};
 use crate::desired::{self, Kind, module::Environment};
@@ -27,14 +30,14 @@ use crate::tenant::{
     self, DataFate, DeletionEvidence, Module, ModuleContext, NamespaceClaim, Rejection, Town, TownName,
 };
 
-pub(super) const KIND: &str = "servicemodule";
-
 pub(super) async fn reconcile(
     object: Arc<DeserializeGuard<ServiceModule>>,
     ctx: Arc<Context>,
 ) -> Result<Action, Infallible> {
     ctx.wait_until_synced().await;
     let start = Instant::now();
+    let key = ObjectKey::of(OwnKind::ServiceModule, &*object);
+    ctx.retries.begin(&key, start);
     let namespace = object.namespace().unwrap_or_default();
     let municipality = find_municipality(&namespace, &ctx);
     let town = municipality.as_ref().and_then(|town| town.0.as_ref().ok());
@@ -52,10 +55,9 @@ pub(super) async fn reconcile(
         Ok(_) if town.is_some_and(|town| town.spec.suspend) => Some(Report::suspended("the municipality")),
         Ok(raw) => ctx.with_timeout(async { Some(provision(raw, town, &ctx, &mut provisioned).await) }).await,
     };
-    let name = retry::object_name(object.as_ref());
-    let Some(report) = report else { return Ok(retry::forget_object(&ctx, KIND, &name)) };
+    let Some(report) = report else { return Ok(retry::forget_object(&ctx, &key)) };
     let status_written = write_status(&object, &report, provisioned.as_ref(), &ctx).await;
-    Ok(retry::finish_run(&ctx, KIND, &name, &report, status_written, start.elapsed()))
+    Ok(retry::finish_run(&ctx, &key, &report, status_written, start.elapsed()))
 }
 
 /// The Municipality to which a namespace belongs by its name. Labels of the namespace are not considered.
@@ -87,8 +89,13 @@ async fn run_pipeline(
 ) -> Result<(), Step> {
     let failed = |condition| move |error: cluster::Error| Step::failed(condition, &error);
     let namespace = raw.namespace().unwrap_or_default();
-    let town = resolve_isolated_town(&namespace, municipality, ctx).await.map_err(failed(CLASS_ACCEPTED))?;
-    let module = resolve_module(raw, town, ctx)?;
+    // What the caches tell is checked first, so that a refused module costs no request.
+    let mut module = resolve_module(raw, resolve_isolated_town(&namespace, municipality, ctx), ctx)?;
+    if let Some(rejection) =
+        check_namespace(municipality, &namespace, ctx).await.map_err(failed(CLASS_ACCEPTED))?
+    {
+        module = resolve_module(raw, Err(rejection), ctx)?;
+    }
     steps.push(Step::ready(
         CLASS_ACCEPTED,
         "Accepted",
@@ -158,31 +165,44 @@ fn list_conditions(town: Option<&Municipality>) -> &[Condition] {
     town.and_then(|town| town.status.as_ref()).map(|status| status.conditions.as_slice()).unwrap_or_default()
 }
 
-/// Resolves the town to which the namespace belongs, once the operator has created and isolated the
-/// namespace for it. The inner error says why the town cannot have modules yet.
-async fn resolve_isolated_town(
+/// Resolves the town to which the namespace belongs, once the operator has isolated the namespace for it.
+/// The error says why the town cannot have modules yet.
+fn resolve_isolated_town(
     namespace: &str,
     raw: Option<&Municipality>,
     ctx: &Context,
-) -> Result<Result<Town, Rejection>, cluster::Error> {
+) -> Result<Town, Rejection> {
     let Some(raw) = raw else {
         let message = format!("namespace {namespace} belongs to no municipality");
-        return Ok(Err(Rejection::waiting(CLASS_ACCEPTED, "MunicipalityNotFound", message)));
+        return Err(Rejection::waiting(CLASS_ACCEPTED, "MunicipalityNotFound", message));
     };
     let town = town::resolve_town(raw, ctx);
-    let observed = cluster::get_namespace(&ctx.client, namespace).await?;
-    if let NamespaceClaim::Denied(rejection) = tenant::namespace_claim(raw, observed.as_ref(), &ctx.seal_key)
-    {
-        return Ok(Err(rejection));
-    }
     // The condition only orders the work: no module may run in a namespace before its network policies and
     // quota are in force. It proves nothing, since others can write it, too.
     let conditions = list_conditions(Some(raw));
     if status::isolation(conditions) == Isolation::Absent {
-        let message = format!("namespace {namespace} is being prepared");
-        return Ok(town.and(Err(Rejection::waiting(CLASS_ACCEPTED, "NotIsolatedYet", message))));
+        let refused = conditions.iter().find(|c| c.type_ == NAMESPACE_READY && c.status == "False");
+        let message = match refused {
+            Some(refused) => format!("namespace {namespace} cannot be prepared: {}", refused.message),
+            None => format!("namespace {namespace} is being prepared"),
+        };
+        return town.and(Err(Rejection::waiting(CLASS_ACCEPTED, "NotIsolatedYet", message)));
     }
-    Ok(town)
+    town
+}
+
+/// Returns why the namespace cannot be used, unless the operator made it for the town.
+async fn check_namespace(
+    town: Option<&Municipality>,
+    namespace: &str,
+    ctx: &Context,
+) -> Result<Option<Rejection>, cluster::Error> {
+    let Some(town) = town else { return Ok(None) };
+    let observed = cluster::get_namespace(&ctx.client, namespace).await?;
+    Ok(match tenant::namespace_claim(town, observed.as_ref(), &ctx.seal_key) {
+        NamespaceClaim::Denied(rejection) => Some(rejection),
+        NamespaceClaim::Free | NamespaceClaim::Ours => None,
+    })
 }
 
 fn resolve_module(
@@ -191,12 +211,8 @@ fn resolve_module(
     ctx: &Context,
 ) -> Result<Module, Rejection> {
     let class = ctx.classes.get(&ObjectRef::new(&raw.spec.class));
-    let modules = list_readable(&ctx.modules);
-    let siblings: Vec<_> = modules
-        .iter()
-        .filter_map(|module| module.0.as_ref().ok())
-        .filter(|module| module.namespace() == raw.namespace())
-        .collect();
+    let modules = ctx.readable_modules(&raw.namespace().unwrap_or_default());
+    let siblings: Vec<_> = modules.iter().filter_map(|module| module.0.as_ref().ok()).collect();
     let class = class.as_ref().and_then(|class| class.0.as_ref().ok());
     tenant::resolve_module(raw, ModuleContext { town, class, siblings: &siblings }, &ctx.settings)
 }

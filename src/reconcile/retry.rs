@@ -1,91 +1,183 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
+//! When an object is reconciled again if no watch reports a change before.
+
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use kube::runtime::controller::Action;
-use kube::{Resource, ResourceExt};
 
 use super::Context;
+use super::key::ObjectKey;
 use crate::cluster;
 use crate::status::{Outcome, Report};
 
-/// Delay after [`Outcome::Waiting`]. Most progress arrives as an event of a watch, but the reason why a pod
-/// does not start does not.
-const WAITING_INTERVAL: Duration = Duration::from_secs(5);
-/// Delay after [`Outcome::Invalid`] and [`Outcome::Refused`]. The cause may be resolved in another object,
-/// such as a Secret, which is not watched.
-const BLOCKED_INTERVAL: Duration = Duration::from_secs(30);
-/// Delay after the first failure; doubled with each further one.
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-const MAX_RETRY: Duration = Duration::from_secs(120);
+/// The first of the growing pauses; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const MAX_PAUSE: Duration = Duration::from_secs(60);
 
-/// Finishes a run: records its metrics, and returns when the object is reconciled again. The delay depends
-/// on the outcome.
+/// Reasons for [`Outcome::Invalid`] and [`Outcome::Refused`] whose cause lies in something that is not
+/// watched, and may thus go without an event: Secrets of the town, objects and namespaces of others, seals of
+/// Secrets and ConfigMaps, and the database server.
+const UNWATCHED_CAUSES: [&str; 7] = [
+    "SecretNotFound",
+    "SecretIncomplete",
+    "ObjectForeign",
+    "NamespaceForeign",
+    "UpgradeNeeded",
+    "DatabaseForeign",
+    "DatabaseNotConfined",
+];
+
+/// How long to wait for a change before an object is reconciled again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    /// Every change that matters is watched; the resync only repairs what is not.
+    Resync,
+    /// Something that is not watched has to happen: ask for it, less and less often.
+    Pause,
+}
+
+/// Decides how long to wait after a run, by its outcome and the reason for it.
+fn wait_after(outcome: Outcome, reason: Option<&str>) -> Wait {
+    match outcome {
+        Outcome::Ready | Outcome::Suspended => Wait::Resync,
+        // The reason why a pod does not start is not watched, and a failure usually has no event.
+        Outcome::Waiting | Outcome::Failed => Wait::Pause,
+        Outcome::Invalid | Outcome::Refused => match reason {
+            Some(reason) if UNWATCHED_CAUSES.contains(&reason) => Wait::Pause,
+            _ => Wait::Resync,
+        },
+    }
+}
+
+/// What is known of the last run of each object. It has a record only for objects that exist.
+#[derive(Debug, Default)]
+pub(super) struct Retries(Mutex<HashMap<ObjectKey, Record>>);
+
+#[derive(Debug)]
+struct Record {
+    outcome: Outcome,
+    /// Number of pauses in a row.
+    pauses: u32,
+    /// When the object is reconciled if nothing wakes it before.
+    due: Instant,
+    /// Whether a change was seen since the last run began.
+    is_woken: bool,
+}
+
+impl Retries {
+    /// Notes that something changed that the object depends on.
+    pub fn wake(&self, key: &ObjectKey) {
+        if let Some(record) = self.lock().get_mut(key) {
+            record.is_woken = true;
+        }
+    }
+
+    /// Begins a run; returns how long the object would still have waited if no change woke it.
+    ///
+    /// A change lets the pauses start anew, but not after a failure: a write that fails halfway causes
+    /// changes itself, each time.
+    pub fn begin(&self, key: &ObjectKey, now: Instant) -> Option<Duration> {
+        let mut records = self.lock();
+        let record = records.get_mut(key)?;
+        if !std::mem::take(&mut record.is_woken) {
+            return record.due.checked_duration_since(now).filter(|left| !left.is_zero());
+        }
+        if record.outcome != Outcome::Failed {
+            record.pauses = 0;
+        }
+        None
+    }
+
+    /// Ends a run; returns the time until the next one.
+    fn end(
+        &self,
+        key: &ObjectKey,
+        outcome: Outcome,
+        reason: Option<&str>,
+        resync: Duration,
+        now: Instant,
+    ) -> Duration {
+        let mut records = self.lock();
+        let record =
+            records.entry(key.clone()).or_insert(Record { outcome, pauses: 0, due: now, is_woken: false });
+        record.outcome = outcome;
+        let pause = match wait_after(outcome, reason) {
+            Wait::Resync => {
+                record.pauses = 0;
+                with_jitter(resync, key)
+            }
+            Wait::Pause => {
+                record.pauses = record.pauses.saturating_add(1);
+                with_jitter(growing_pause(record.pauses), &(key, record.pauses))
+            }
+        };
+        record.due = now + pause;
+        pause
+    }
+
+    /// Whether the last run of an object failed.
+    pub fn has_failed(&self, key: &ObjectKey) -> bool {
+        self.lock().get(key).is_some_and(|record| record.outcome == Outcome::Failed)
+    }
+
+    /// Forgets an object that no longer exists.
+    pub fn forget(&self, key: &ObjectKey) {
+        self.lock().remove(key);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ObjectKey, Record>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Finishes a run: records its metrics, and returns when the object is reconciled again.
 pub(super) fn finish_run(
     context: &Context,
-    controller: &'static str,
-    object: &str,
+    key: &ObjectKey,
     report: &Report,
     status_written: Result<(), cluster::Error>,
     duration: Duration,
 ) -> Action {
-    let outcome = match status_written {
-        Ok(()) => report.outcome(),
+    let controller = key.kind.controller();
+    let (outcome, reason) = match status_written {
+        Ok(()) => (report.outcome(), report.first_unready().map(|step| step.reason)),
         Err(error) => {
-            tracing::warn!(controller, object, %error, "cannot write the status");
-            Outcome::Failed
+            tracing::warn!(controller, object = %key, %error, "cannot write the status");
+            (Outcome::Failed, None)
         }
     };
     context.metrics.record_reconcile(controller, outcome, duration);
-    let key = failure_key(controller, object);
-    let mut failures = context.failures();
-    if outcome != Outcome::Failed {
-        failures.remove(&key);
+    let resync = context.settings.resync_period();
+    let pause = context.retries.end(key, outcome, reason, resync, Instant::now());
+    if !context.index.contains(key) {
+        // The object went during the run.
+        context.retries.forget(key);
     }
-    match outcome {
-        Outcome::Ready | Outcome::Suspended => {
-            Action::requeue(with_jitter(context.settings.resync_period(), object))
-        }
-        Outcome::Waiting => Action::requeue(WAITING_INTERVAL),
-        Outcome::Invalid | Outcome::Refused => Action::requeue(BLOCKED_INTERVAL),
-        Outcome::Failed => {
-            let count = failures.entry(key).or_insert(0);
-            *count += 1;
-            Action::requeue(backoff(*count))
-        }
-    }
+    Action::requeue(pause)
 }
 
-/// Forgets the failures of an object whose deletion is complete, and does not requeue it.
-pub(super) fn forget_object(context: &Context, controller: &'static str, object: &str) -> Action {
-    context.failures().remove(&failure_key(controller, object));
+/// Forgets an object whose deletion is complete, and does not requeue it.
+pub(super) fn forget_object(context: &Context, key: &ObjectKey) -> Action {
+    context.retries.forget(key);
     Action::await_change()
 }
 
-/// The name of an object, after its namespace if it has one.
-pub(super) fn object_name(object: &impl Resource) -> String {
-    let name = object.name_any();
-    object.namespace().map_or(name.clone(), |namespace| format!("{namespace}/{name}"))
-}
-
-pub(super) fn failure_key(controller: &str, object: &str) -> String {
-    format!("{controller} {object}")
-}
-
-fn backoff(failures: u32) -> Duration {
-    FIRST_RETRY.saturating_mul(1 << (failures - 1).min(16)).min(MAX_RETRY)
+fn growing_pause(pauses: u32) -> Duration {
+    FIRST_PAUSE.saturating_mul(1 << pauses.saturating_sub(1).min(16)).min(MAX_PAUSE)
 }
 
 /// Shortens the period by up to a fifth, so that not all objects are reconciled at once. The jitter is
-/// derived from the object's name, and thus the same each time.
-fn with_jitter(period: Duration, object: &str) -> Duration {
+/// derived from the seed, and thus the same each time.
+fn with_jitter(period: Duration, seed: &impl Hash) -> Duration {
     let mut hasher = DefaultHasher::new();
-    object.hash(&mut hasher);
+    seed.hash(&mut hasher);
     period - period.mul_f64((hasher.finish() % 1000) as f64 / 5000.0)
 }
 
@@ -102,18 +194,108 @@ where
 mod tests {
     use super::*;
 
+    const RESYNC: Duration = Duration::from_secs(300);
+
+    fn key() -> ObjectKey {
+        ObjectKey::module("mun-ahaus", "e-payment")
+    }
+
+    /// Ends `count` runs that no change caused, and returns the pauses after them.
+    fn pauses_after(
+        retries: &Retries,
+        outcome: Outcome,
+        reason: Option<&str>,
+        count: usize,
+    ) -> Vec<Duration> {
+        let mut now = Instant::now();
+        let mut run = || {
+            assert_eq!(retries.begin(&key(), now), None);
+            let pause = retries.end(&key(), outcome, reason, RESYNC, now);
+            now += pause;
+            pause
+        };
+        std::iter::repeat_with(&mut run).take(count).collect()
+    }
+
+    #[track_caller]
+    fn assert_about(pauses: &[Duration], seconds: &[u64]) {
+        assert_eq!(pauses.len(), seconds.len());
+        for (pause, &seconds) in pauses.iter().zip(seconds) {
+            let longest = Duration::from_secs(seconds);
+            assert!((longest.mul_f64(0.8)..=longest).contains(pause), "{pauses:?} instead of {seconds}");
+        }
+    }
+
     #[test]
-    fn retries_slow_down_to_a_limit() {
-        let seconds: Vec<_> = [1, 2, 3, 7, 8, 60].map(|n| backoff(n).as_secs()).into();
-        assert_eq!(seconds, [1, 2, 4, 64, 120, 120]);
+    fn the_outcome_decides_how_long_to_wait() {
+        let cases = [
+            (Outcome::Ready, None, Wait::Resync),
+            (Outcome::Suspended, Some("Suspended"), Wait::Resync),
+            (Outcome::Waiting, Some("RollingOut"), Wait::Pause),
+            (Outcome::Failed, Some("ObjectRejected"), Wait::Pause),
+            (Outcome::Invalid, Some("ClassInvalid"), Wait::Resync),
+            (Outcome::Invalid, Some("SecretNotFound"), Wait::Pause),
+            (Outcome::Refused, Some("ModuleLimitReached"), Wait::Resync),
+            (Outcome::Refused, Some("DatabaseForeign"), Wait::Pause),
+        ];
+        for (outcome, reason, expected) in cases {
+            assert_eq!(wait_after(outcome, reason), expected, "{outcome:?} {reason:?}");
+        }
+    }
+
+    #[test]
+    fn pauses_grow_to_a_limit() {
+        let growing = [1, 2, 4, 8, 16, 32, 60, 60];
+        for outcome in [Outcome::Waiting, Outcome::Failed] {
+            assert_about(&pauses_after(&Retries::default(), outcome, None, 8), &growing);
+        }
+        let missing = pauses_after(&Retries::default(), Outcome::Invalid, Some("SecretNotFound"), 8);
+        assert_about(&missing, &growing);
+        assert_eq!(growing_pause(u32::MAX), MAX_PAUSE);
+    }
+
+    #[test]
+    fn what_a_person_must_change_is_not_asked_for() {
+        let pauses = pauses_after(&Retries::default(), Outcome::Refused, Some("ClassNotOffered"), 3);
+        assert_about(&pauses, &[300, 300, 300]);
+    }
+
+    #[test]
+    fn pauses_start_anew_when_something_changed_but_not_after_a_failure() {
+        for (outcome, next) in [(Outcome::Waiting, 1), (Outcome::Failed, 8)] {
+            let retries = Retries::default();
+            pauses_after(&retries, outcome, None, 3);
+            retries.wake(&key());
+            assert_about(&pauses_after(&retries, outcome, None, 1), &[next]);
+        }
+    }
+
+    #[test]
+    fn a_run_that_is_neither_due_nor_woken_knows_how_long_the_object_waits() {
+        let (retries, now) = (Retries::default(), Instant::now());
+        assert_eq!(retries.begin(&key(), now), None, "the first run");
+        let pause = retries.end(&key(), Outcome::Ready, None, RESYNC, now);
+        assert_eq!(retries.begin(&key(), now), Some(pause));
+        assert_eq!(retries.begin(&key(), now + pause), None, "it is due");
+        retries.wake(&key());
+        assert_eq!(retries.begin(&key(), now), None, "it is woken");
+        assert_eq!(retries.begin(&key(), now), Some(pause), "once");
+    }
+
+    #[test]
+    fn what_is_forgotten_leaves_nothing_behind() {
+        let retries = Retries::default();
+        pauses_after(&retries, Outcome::Failed, None, 3);
+        retries.forget(&key());
+        retries.wake(&key());
+        assert!(retries.lock().is_empty());
     }
 
     #[test]
     fn resyncs_are_spread_and_never_delayed() {
-        let period = Duration::from_secs(300);
         for name in ["ahaus", "bocholt", "vreden"] {
-            assert!((240..=300).contains(&with_jitter(period, name).as_secs()));
+            assert!((240..=300).contains(&with_jitter(RESYNC, &name).as_secs()));
         }
-        assert_ne!(with_jitter(period, "ahaus"), with_jitter(period, "bocholt"));
+        assert_ne!(with_jitter(RESYNC, &"ahaus"), with_jitter(RESYNC, &"bocholt"));
     }
 }

@@ -11,19 +11,20 @@ use std::time::Instant;
 use http::{Method, Request, Response};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::jiff::Timestamp;
-use kube::Client;
 use kube::client::Body;
 use kube::core::{ApiResource, DeserializeGuard};
 use kube::runtime::reflector::{self, store::Writer};
 use kube::runtime::watcher::Event;
+use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 
-use super::class;
 use super::context::{Context, Stores};
+use super::{class, drop_unread_metadata};
 use crate::api::ModuleClass;
 use crate::api::conditions::DEPLOYED;
 use crate::cluster::{Applied, Children, database::Server};
 use crate::desired::{Kind, Tolerated};
+use crate::fixtures;
 use crate::serve::{Freshness, Health};
 use crate::settings::Settings;
 use crate::status::Outcome;
@@ -121,4 +122,16 @@ async fn invariant_15_nothing_is_deleted_while_a_watch_is_stale() {
     context.freshness.record_list("services", start);
     context.prune(&children, &applied, DEPLOYED).await.unwrap();
     assert_eq!(served.lock().unwrap().requests, [Method::DELETE]);
+}
+
+#[test]
+fn annotations_and_managed_fields_take_no_memory_in_the_cache() {
+    let mut module = fixtures::module("e-payment", &[]);
+    let annotations = [("kubectl.kubernetes.io/last-applied-configuration", "x".repeat(256 * 1024))];
+    *module.annotations_mut() = annotations.map(|(name, value)| (name.to_owned(), value)).into();
+    module.managed_fields_mut().push(Default::default());
+    let mut object = DeserializeGuard(Ok(module));
+    drop_unread_metadata(&mut object);
+    assert!(object.annotations().is_empty() && object.managed_fields().is_empty());
+    assert!(serde_json::to_string(&object.0.unwrap()).unwrap().len() < 1024);
 }

@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::jiff::Timestamp;
@@ -13,16 +13,18 @@ use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 
-use super::context::{Context, list_readable};
+use super::context::Context;
+use super::key::{ObjectKey, OwnKind};
 use super::retry;
 use crate::api::conditions::{ACCESS_READY, ISOLATED, MUNICIPALITY_CONDITIONS, NAMESPACE_READY, READY};
-use crate::api::{ModuleCount, Municipality, MunicipalityStatus, ServiceModule};
+use crate::api::{Municipality, MunicipalityStatus, ServiceModule};
 use crate::cluster::{self, Applied, Children, FINALIZER, TownObjects};
 use crate::desired::{self, AdditiveKind};
 use crate::status::{self, Outcome, Report, Step};
 use crate::tenant::{self, Ars, NamespaceClaim, Ownership, Rejection, Town, TownName};
 
-pub(super) const KIND: &str = "municipality";
+/// Delay after the number of modules could not be written.
+const COUNT_RETRY: Duration = Duration::from_secs(5);
 
 pub(super) async fn reconcile(
     object: Arc<DeserializeGuard<Municipality>>,
@@ -30,6 +32,12 @@ pub(super) async fn reconcile(
 ) -> Result<Action, Infallible> {
     ctx.wait_until_synced().await;
     let start = Instant::now();
+    let key = ObjectKey::of(OwnKind::Municipality, &*object);
+    let pause = ctx.retries.begin(&key, start);
+    if let (Some(pause), Ok(raw)) = (pause, &object.0) {
+        // Nothing changed that the town is made from: it was only woken to count its modules.
+        return Ok(count_modules(raw, pause, &ctx).await);
+    }
     let report = match &object.0 {
         // Deletion must always complete. An unreadable object has no deletion policy, so that all data stays.
         Err(_) if object.meta().deletion_timestamp.is_some() => {
@@ -41,10 +49,9 @@ pub(super) async fn reconcile(
         Ok(raw) if raw.spec.suspend => Some(Report::suspended("the municipality")),
         Ok(raw) => ctx.with_timeout(async { Some(provision(raw, &ctx).await) }).await,
     };
-    let name = object.name_any();
-    let Some(report) = report else { return Ok(retry::forget_object(&ctx, KIND, &name)) };
+    let Some(report) = report else { return Ok(retry::forget_object(&ctx, &key)) };
     let status_written = write_status(&object, &report, &ctx).await;
-    Ok(retry::finish_run(&ctx, KIND, &name, &report, status_written, start.elapsed()))
+    Ok(retry::finish_run(&ctx, &key, &report, status_written, start.elapsed()))
 }
 
 async fn provision(raw: &Municipality, ctx: &Context) -> Report {
@@ -115,9 +122,9 @@ async fn find_foreign(
     Ok(status::report_foreign(kind, namespace, &names))
 }
 
-/// Checks a Municipality against the settings and all other Municipalities.
+/// Checks a Municipality against the settings and against those that claim its ARS or host name, too.
 pub(super) fn resolve_town(raw: &Municipality, ctx: &Context) -> Result<Town, Rejection> {
-    let towns = list_readable(&ctx.towns);
+    let towns = ctx.readable_towns(ctx.index.claimants(&raw.spec.ars, &raw.spec.hostname));
     tenant::resolve_town(raw, towns.iter().filter_map(|town| town.0.as_ref().ok()), &ctx.settings)
 }
 
@@ -174,9 +181,8 @@ async fn remove_namespace(raw: &Municipality, ctx: &Context) -> Result<Option<St
     if namespace.meta().deletion_timestamp.is_none() {
         cluster::delete_namespace(&ctx.client, &namespace).await?;
     }
-    let modules = list_readable(&ctx.modules);
-    let modules = modules.iter().filter_map(|module| module.0.as_ref().ok());
-    let remaining = modules.filter(|module| module.namespace().as_deref() == Some(&name.namespace()));
+    let modules = ctx.readable_modules(&name.namespace());
+    let remaining = modules.iter().filter_map(|module| module.0.as_ref().ok());
     Ok(Some(status::describe_removal(&namespace, remaining)))
 }
 
@@ -212,7 +218,7 @@ async fn write_status(
     };
     let generation = object.meta().generation;
     let namespace = format!("{}{}", TownName::NAMESPACE_PREFIX, object.name_any());
-    let modules = count_modules(&namespace, ctx);
+    let modules = ctx.index.count_modules(&namespace);
     let ready_message = format!("namespace {namespace} is ready for modules");
     let conditions = status::merge_conditions(
         &before.conditions,
@@ -239,14 +245,20 @@ async fn write_status(
     Ok(())
 }
 
-fn count_modules(namespace: &str, ctx: &Context) -> ModuleCount {
-    let modules = ctx.modules.state();
-    let in_namespace = modules.iter().filter(|module| module.namespace().as_deref() == Some(namespace));
-    let is_ready = |module: &Arc<DeserializeGuard<_>>| {
-        let status = module.0.as_ref().ok().and_then(|module: &ServiceModule| module.status.as_ref());
-        status.is_some_and(|status| status::is_condition_true(&status.conditions, READY))
-    };
-    let (total, ready) =
-        in_namespace.fold((0, 0), |(total, ready), module| (total + 1, ready + i32::from(is_ready(module))));
-    ModuleCount { ready, total }
+/// Writes the number of the town's modules if it changed; `pause` is the time until the town itself is
+/// reconciled.
+async fn count_modules(raw: &Municipality, pause: Duration, ctx: &Context) -> Action {
+    let name = raw.name_any();
+    let modules = ctx.index.count_modules(&format!("{}{name}", TownName::NAMESPACE_PREFIX));
+    if raw.status.as_ref().is_some_and(|status| status.modules == Some(modules)) {
+        return Action::requeue(pause);
+    }
+    let api = Api::<Municipality>::all(ctx.client.clone());
+    match cluster::write_module_count(&api, &name, modules).await {
+        Ok(()) => Action::requeue(pause),
+        Err(error) => {
+            tracing::warn!(town = name, %error, "cannot write the number of modules");
+            Action::requeue(COUNT_RETRY.min(pause))
+        }
+    }
 }

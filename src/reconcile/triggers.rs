@@ -9,13 +9,15 @@ use std::sync::Arc;
 use futures::stream::{self, Stream, StreamExt};
 use kube::api::{DynamicObject, ObjectMeta};
 use kube::core::{ApiResource, DeserializeGuard, PartialObjectMeta};
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::ObjectRef;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::context::list_readable;
+use super::index::Wakes;
+use super::key::{ObjectKey, OwnKind};
 use super::record_lists;
+use super::retry::Retries;
 use crate::api::{ModuleClass, Municipality, ServiceModule};
 use crate::desired::{AdditiveKind, KINDS, Kind, labels};
 use crate::serve::Freshness;
@@ -26,6 +28,7 @@ type RefStream<K> = Pin<Box<dyn Stream<Item = ObjectRef<DeserializeGuard<K>>> + 
 /// Sends references to the objects that must be reconciled. The channels are unbounded, but the scheduler
 /// of the receiving controller holds each reference only once.
 pub(super) struct Triggers {
+    retries: Arc<Retries>,
     towns: UnboundedSender<ObjectRef<DeserializeGuard<Municipality>>>,
     classes: UnboundedSender<ObjectRef<DeserializeGuard<ModuleClass>>>,
     modules: UnboundedSender<ObjectRef<DeserializeGuard<ServiceModule>>>,
@@ -44,89 +47,60 @@ fn into_stream<T: Send + 'static>(receiver: UnboundedReceiver<T>) -> Pin<Box<dyn
 }
 
 impl Triggers {
-    pub fn new() -> (Self, Receivers) {
+    pub fn new(retries: Arc<Retries>) -> (Self, Receivers) {
         let ((towns, t), (classes, c), (modules, m)) =
             (unbounded_channel(), unbounded_channel(), unbounded_channel());
         let receivers = Receivers { towns: into_stream(t), classes: into_stream(c), modules: into_stream(m) };
-        (Self { towns, classes, modules }, receivers)
+        (Self { retries, towns, classes, modules }, receivers)
     }
 
-    // Sending fails only if the controller was dropped, which happens when the operator stops. The error can
-    // be ignored.
-
-    fn trigger_town(&self, name: &str) {
-        let _ = self.towns.send(ObjectRef::new(name));
+    /// What the triggers wake.
+    pub fn retries(&self) -> Arc<Retries> {
+        self.retries.clone()
     }
 
-    fn trigger_class(&self, name: &str) {
-        let _ = self.classes.send(ObjectRef::new(name));
-    }
-
-    fn trigger_module(&self, namespace: &str, name: &str) {
-        let _ = self.modules.send(ObjectRef::new(name).within(namespace));
-    }
-
-    /// Triggers the town's modules, since they depend on it.
-    pub fn town_changed(
-        &self,
-        town: &DeserializeGuard<Municipality>,
-        modules: &Store<DeserializeGuard<ServiceModule>>,
-    ) {
-        let namespace = format!("{}{}", TownName::NAMESPACE_PREFIX, town.name_any());
-        self.trigger_modules(modules, |module| module.namespace().as_ref() == Some(&namespace));
-    }
-
-    /// Triggers the modules that use the class.
-    pub fn class_changed(
-        &self,
-        class: &DeserializeGuard<ModuleClass>,
-        modules: &Store<DeserializeGuard<ServiceModule>>,
-    ) {
-        let name = class.name_any();
-        self.trigger_modules(modules, |module| module.spec.class == name);
-    }
-
-    /// Triggers the module's town and class, whose status counts it, and the siblings that it calls or that
-    /// call it.
-    pub fn module_changed(
-        &self,
-        module: &DeserializeGuard<ServiceModule>,
-        modules: &Store<DeserializeGuard<ServiceModule>>,
-    ) {
-        let namespace = module.namespace().unwrap_or_default();
-        if let Some(town) = TownName::from_namespace(&namespace) {
-            self.trigger_town(town.as_str());
+    /// Triggers whom an event concerns, and forgets what no longer exists.
+    pub fn send(&self, wakes: Wakes) {
+        for key in &wakes.gone {
+            self.retries.forget(key);
         }
-        let Ok(module) = &module.0 else { return };
-        self.trigger_class(&module.spec.class);
-        let name = module.name_any();
-        self.trigger_modules(modules, |sibling| {
-            let related = sibling.spec.uses.contains(&name) || module.spec.uses.contains(&sibling.name_any());
-            sibling.namespace().as_ref() == Some(&namespace) && related
-        });
+        for key in &wakes.objects {
+            self.trigger(key);
+        }
+        // Without a note at the object: it is not reconciled but only counts its modules.
+        for key in &wakes.counts {
+            self.enqueue(key);
+        }
     }
 
-    fn trigger_modules(
-        &self,
-        modules: &Store<DeserializeGuard<ServiceModule>>,
-        is_affected: impl Fn(&ServiceModule) -> bool,
-    ) {
-        for module in list_readable(modules) {
-            if module.0.as_ref().is_ok_and(&is_affected) {
-                self.trigger_module(&module.namespace().unwrap_or_default(), &module.name_any());
+    fn trigger(&self, key: &ObjectKey) {
+        self.retries.wake(key);
+        self.enqueue(key);
+    }
+
+    fn enqueue(&self, key: &ObjectKey) {
+        // Sending fails only if the controller was dropped, which happens when the operator stops. The error
+        // can be ignored.
+        let _ = match key.kind {
+            OwnKind::Municipality => self.towns.send(ObjectRef::new(&key.name)).is_ok(),
+            OwnKind::ModuleClass => self.classes.send(ObjectRef::new(&key.name)).is_ok(),
+            OwnKind::ServiceModule => {
+                self.modules.send(ObjectRef::new(&key.name).within(&key.namespace)).is_ok()
             }
-        }
+        };
     }
 
     /// Triggers the object that the child is made for, which its namespace and name tell. Labels do not: they
     /// may have been removed or forged, and that is what is to be repaired.
     fn child_changed(&self, kind: Kind, namespace: Option<&str>, name: &str) {
         match namespace {
-            Some(namespace) if !labels::is_town_object(name) => self.trigger_module(namespace, name),
+            Some(namespace) if !labels::is_town_object(name) => {
+                self.trigger(&ObjectKey::module(namespace, name))
+            }
             namespace => {
                 let namespace = if kind == Kind::Namespace { name } else { namespace.unwrap_or_default() };
                 if let Some(town) = TownName::from_namespace(namespace) {
-                    self.trigger_town(town.as_str());
+                    self.trigger(&ObjectKey::town(town.as_str()));
                 }
             }
         }
@@ -139,7 +113,7 @@ impl Triggers {
         if let Some(town) =
             object.namespace.as_deref().filter(|_| !has_seal).and_then(TownName::from_namespace)
         {
-            self.trigger_town(town.as_str());
+            self.trigger(&ObjectKey::town(town.as_str()));
         }
     }
 }
@@ -196,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_changed_child_triggers_its_owner_whatever_its_labels_say() {
-        let (triggers, mut receivers) = Triggers::new();
+        let (triggers, mut receivers) = Triggers::new(Arc::default());
         triggers.child_changed(Kind::Deployment, Some("mun-ahaus"), "e-payment");
         let module = receivers.modules.next().now_or_never().flatten().unwrap();
         assert_eq!((module.namespace.as_deref(), module.name.as_str()), (Some("mun-ahaus"), "e-payment"));

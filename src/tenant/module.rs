@@ -162,8 +162,8 @@ pub fn resolve(
 
 /// Checks `spec.quota.modules` of the municipality; the oldest modules are within the limit.
 ///
-/// A ResourceQuota cannot do this: once its quota names a new kind, Kubernetes refuses every object of
-/// that kind for minutes.
+/// The town's ResourceQuota only bounds how many modules may be over the limit: its refusal does not say
+/// what to do, and does not reach those that exist when the limit is lowered.
 fn check_module_limit(
     raw: &ServiceModule,
     town: &Town,

@@ -21,6 +21,7 @@ mod killing_loses_nothing;
 mod no_cent_is_lost;
 mod nothing_adds_up_unseen;
 mod nothing_foreign_is_touched;
+mod one_change_costs_what_depends_on_it;
 mod one_leads;
 mod one_never_delays_another;
 mod payments_go_to_the_states_platform;
@@ -108,6 +109,7 @@ fn side_by_side() -> Vec<Trial> {
 fn alone() -> Vec<Trial> {
     promises![
         quiet_when_nothing_changes::invariant_1_nothing_is_written_when_nothing_changes_nor_after_a_restart,
+        one_change_costs_what_depends_on_it::invariant_12_one_deletion_is_work_for_its_own_town_and_a_refused_module_for_nobody,
         one_leads::when_the_leader_goes_another_replica_takes_over,
         killing_loses_nothing::invariant_7_a_killed_operator_leaves_nothing_half_made,
         a_dead_database_is_told::a_database_server_that_is_down_is_told_and_clears_when_it_is_back,

@@ -12,14 +12,12 @@ use kube::Api;
 use kube::api::{DeleteParams, ListParams};
 use serde_json::json;
 
-use crate::support::{Town, eventually, is_long_run, merge};
+use crate::support::{Town, at_rest, eventually, is_long_run, merge};
 use crate::{OPERATOR, client};
 
 /// How long nothing may be written. A long run is longer than the resync period of five minutes.
 const QUIET: Duration = Duration::from_secs(15);
 const QUIET_OF_A_LONG_RUN: Duration = Duration::from_secs(330);
-/// After which a started operator has no work left: longer than its shortest pause before a retry.
-const SETTLED: Duration = Duration::from_secs(6);
 
 fn writes_since(mark: Mark) -> Vec<String> {
     let requests = requests_since(mark, OPERATOR).unwrap();
@@ -43,18 +41,7 @@ async fn reconciled_since(start: Mark, namespace: &str) {
         if listed { Ok(()) } else { Err(format!("{} requests", requests.len())) }
     })
     .await;
-    settled().await;
-}
-
-async fn settled() {
-    eventually("the operator comes to rest", || async {
-        let before = mark().unwrap();
-        tokio::time::sleep(SETTLED).await;
-        let mut requests = requests_since(before, OPERATOR).unwrap();
-        requests.retain(|request| !request.is_lease() && request.verb != "watch");
-        if requests.is_empty() { Ok(()) } else { Err(format!("{requests:?}")) }
-    })
-    .await;
+    at_rest().await;
 }
 
 pub async fn invariant_1_nothing_is_written_when_nothing_changes_nor_after_a_restart() {
@@ -63,7 +50,7 @@ pub async fn invariant_1_nothing_is_written_when_nothing_changes_nor_after_a_res
     town.opt_in("e-payment").await;
     town.module_ready("e-payment").await;
     town.ready().await;
-    settled().await;
+    at_rest().await;
 
     let start = mark().unwrap();
     let quiet = if is_long_run() { QUIET_OF_A_LONG_RUN } else { QUIET };

@@ -7,6 +7,7 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use e2e::audit::{mark, requests_since};
 use k8s_openapi::api::core::v1::{Namespace, Secret, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
@@ -17,8 +18,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::OPERATOR;
+
 /// Long enough for pods to start while other promises start theirs.
 pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// After which an operator has no work left: longer than its first pauses before a retry.
+const AT_REST: Duration = Duration::from_secs(6);
 
 /// Whether the promises that kill, or wait and count, run at full size: `cargo xtask test --long`.
 pub fn is_long_run() -> bool {
@@ -236,6 +242,19 @@ where
     .await;
 }
 
+/// Waits until the operator has asked for nothing but its lease and watches for a while. A module that waits
+/// for something is no longer asked for every few seconds, so that those of the promise must be settled.
+pub async fn at_rest() {
+    eventually("the operator comes to rest", || async {
+        let before = mark().unwrap();
+        tokio::time::sleep(AT_REST).await;
+        let mut requests = requests_since(before, OPERATOR).unwrap();
+        requests.retain(|request| !request.is_lease() && request.verb != "watch");
+        if requests.is_empty() { Ok(()) } else { Err(format!("{requests:?}")) }
+    })
+    .await;
+}
+
 /// Merges a patch into an object, as `kubectl patch --type=merge` does.
 pub async fn merge<K>(api: &Api<K>, name: &str, patch: Value)
 where
@@ -275,7 +294,7 @@ pub async fn next_second() {
     .await;
 }
 
-/// Makes the operator reconcile the town's module `e-payment` now, by a change that needs no repair.
+/// Makes the operator reconcile the town's module `e-payment` now, by a change that it repairs.
 pub async fn cause_reconcile(town: &Town) {
     let change =
         json!({"metadata": {"annotations": {"test.example/touched": jiff::Timestamp::now().to_string()}}});

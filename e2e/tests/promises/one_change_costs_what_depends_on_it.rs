@@ -1,0 +1,95 @@
+// SPDX-FileCopyrightText: 2026 The rathaus authors
+// SPDX-License-Identifier: EUPL-1.2
+
+//! Promise (invariant 12): one change costs requests in proportion to what depends on it. Counted at the API
+//! server.
+
+use std::time::{Duration, Instant};
+
+use e2e::audit::{Mark, Request, mark, requests_since};
+use kube::Client;
+
+use crate::support::{Town, at_rest, delete, service_module};
+use crate::{OPERATOR, client};
+
+/// Requests from the deletion of a module until the operator is at rest. Lists of the module's own objects
+/// are not among them.
+const AT_MOST: usize = 30;
+
+/// How long a refused module must have cost nothing.
+const QUIET: Duration = Duration::from_secs(15);
+
+/// Refused modules of one town.
+const FLOOD: usize = 10;
+
+impl Town {
+    /// Whether a request is about the town, its namespace or what is in it.
+    fn is_subject_of(&self, request: &Request) -> bool {
+        request.namespace == self.namespace()
+            || request.name == self.namespace()
+            || (request.resource == "municipalities" && request.name == self.name)
+    }
+}
+
+/// The operator's requests, without those that it makes without end.
+fn work_since(start: Mark) -> Vec<Request> {
+    let mut requests = requests_since(start, OPERATOR).unwrap();
+    requests.retain(|request| !request.is_lease() && request.verb != "watch");
+    requests
+}
+
+/// A town whose modules are all refused.
+async fn flooded_town(client: &Client) -> Town {
+    let town = Town::admit(client, "share-flood", "926").await;
+    town.ready().await;
+    let mut module = service_module("share-flood", "refused");
+    module["spec"]["class"] = "nowhere".into();
+    for number in 0..FLOOD {
+        module["metadata"]["name"] = format!("refused-{number}").into();
+        town.opt_in_with(module.clone()).await;
+    }
+    for number in 0..FLOOD {
+        town.module_says(&format!("refused-{number}"), "Ready", "False", "").await;
+    }
+    town
+}
+
+pub async fn invariant_12_one_deletion_is_work_for_its_own_town_and_a_refused_module_for_nobody() {
+    let client = client().await;
+    let flooded = flooded_town(&client).await;
+    let mut towns = Vec::new();
+    for number in 1..=5 {
+        let town = Town::admit(&client, &format!("share-{number}"), &format!("92{number}")).await;
+        town.opt_in("e-payment").await;
+        towns.push(town);
+    }
+    for town in &towns {
+        town.module_ready("e-payment").await;
+        town.ready().await;
+    }
+    at_rest().await;
+
+    let (start, began) = (mark().unwrap(), Instant::now());
+    delete(&towns[0].modules(), "e-payment").await;
+    at_rest().await;
+    let work = work_since(start);
+    let (changed, others) = towns.split_first().unwrap();
+    let of_others: Vec<_> =
+        work.iter().filter(|request| others.iter().any(|town| town.is_subject_of(request))).collect();
+    assert!(of_others.is_empty(), "for towns of which nothing changed: {of_others:#?}");
+    let of_class: Vec<_> = work.iter().filter(|request| request.resource == "moduleclasses").collect();
+    assert!(of_class.iter().all(|request| request.subresource == "status"), "{of_class:#?}");
+    assert!(of_class.len() == 1, "its number of users is written once: {of_class:#?}");
+    let lists = |request: &&Request| request.verb == "list" && request.namespace == changed.namespace();
+    let counted: Vec<_> = work.iter().filter(|request| !lists(request)).collect();
+    assert!(counted.len() <= AT_MOST, "{} requests: {counted:#?}", counted.len());
+
+    tokio::time::sleep(QUIET.saturating_sub(began.elapsed())).await;
+    let work = work_since(start);
+    let of_refused: Vec<_> = work.iter().filter(|request| flooded.is_subject_of(request)).collect();
+    assert!(of_refused.is_empty(), "for modules that are refused: {of_refused:#?}");
+
+    for town in towns.iter().chain([&flooded]) {
+        town.remove().await;
+    }
+}
