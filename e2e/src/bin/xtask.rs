@@ -43,7 +43,7 @@ enum Command {
     /// Judge a service of any vendor by its open standard, from outside
     #[command(subcommand)]
     Conformance(Conformance),
-    /// Measure a component on this machine
+    /// Measure the operator or a component on this machine
     #[command(subcommand)]
     Bench(Bench),
     /// What the local cluster keeps running beside Kubernetes

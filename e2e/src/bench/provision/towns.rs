@@ -135,13 +135,16 @@ async fn opt_in(client: &Client, namespace: Namespace, modules: usize) -> Result
     let namespace = namespace.name_any();
     let api = Api::namespaced_with(client.clone(), &namespace, &resource("ServiceModule"));
     for number in 0..modules {
-        let value = json!({
-            "metadata": {"name": module_name(number), "namespace": namespace},
-            "spec": {"class": CLASS, "plan": "small", "ePayment": {"provider": {"type": "Sandbox"}}},
-        });
-        create(&api, &object("ServiceModule", value)?).await?;
+        create(&api, &object("ServiceModule", service_module(&namespace, number))?).await?;
     }
     Ok(())
+}
+
+fn service_module(namespace: &str, number: usize) -> Value {
+    json!({
+        "metadata": {"name": module_name(number), "namespace": namespace},
+        "spec": {"class": CLASS, "plan": "small", "ePayment": {"provider": {"type": "Sandbox"}}},
+    })
 }
 
 fn municipality(town: usize, modules: usize) -> Value {
@@ -195,6 +198,17 @@ mod tests {
         let text =
             fs::read_to_string(paths::repository().join("manifests/catalogue/e-payment.yaml")).unwrap();
         assert!(text.contains(&image(0)));
+    }
+
+    #[test]
+    fn towns_and_modules_are_what_the_operator_reads() {
+        let town = serde_json::to_value(object("Municipality", municipality(1, 4)).unwrap()).unwrap();
+        let town: rathaus::api::Municipality = serde_json::from_value(town).unwrap();
+        assert_eq!(town.spec.deletion_policy, rathaus::api::DeletionPolicy::Delete);
+        let module = object("ServiceModule", service_module("mun-town-0001", 0)).unwrap();
+        let module = serde_json::to_value(module).unwrap();
+        let module: rathaus::api::ServiceModule = serde_json::from_value(module).unwrap();
+        assert_eq!(module.spec.class, CLASS);
     }
 
     #[test]
