@@ -79,7 +79,8 @@ pub async fn wait_for_rollout(client: &Client, namespace: &str, name: &str, limi
     Ok(())
 }
 
-fn is_rolled_out(deployment: &Deployment) -> bool {
+/// Returns whether all replicas of a Deployment belong to its newest generation and are available.
+pub fn is_rolled_out(deployment: &Deployment) -> bool {
     let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
     deployment.status.as_ref().is_some_and(|status| {
         status.observed_generation == deployment.metadata.generation
@@ -102,13 +103,21 @@ pub fn is_condition_true(object: &DynamicObject, kind: &str) -> bool {
     current_condition(object, kind).is_some_and(|condition| condition["status"] == "True")
 }
 
-fn parse_objects(yaml: &str) -> Result<Vec<DynamicObject>> {
+/// Reads the objects of a YAML text.
+///
+/// # Errors
+/// Fails if the text is not YAML, or if a document is no object.
+pub fn parse_objects(yaml: &str) -> Result<Vec<DynamicObject>> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(yaml)?;
     let objects = documents.into_iter().filter(|document| !document.is_null());
     objects.map(|object| Ok(serde_json::from_value(object)?)).collect()
 }
 
-async fn apply_object(client: &Client, object: DynamicObject) -> Result<()> {
+/// Applies one object.
+///
+/// # Errors
+/// Fails if the object lacks its kind, or if the API server rejects it.
+pub async fn apply_object(client: &Client, object: DynamicObject) -> Result<()> {
     let types = object.types.as_ref().context("the object lacks apiVersion and kind")?;
     let (resource, capabilities) = discover(client, types).await?;
     let namespace = object.namespace().unwrap_or_else(|| "default".to_owned());
@@ -130,8 +139,9 @@ async fn apply_object(client: &Client, object: DynamicObject) -> Result<()> {
     }
 }
 
-/// Kubernetes rejects objects of a kind that a quota limits until it has begun to count that kind.
-fn is_not_counted_yet(answer: &Status) -> bool {
+/// Returns whether Kubernetes has rejected an object because a quota limits its kind, but has not begun to count
+/// that kind yet. The same request succeeds a moment later.
+pub fn is_not_counted_yet(answer: &Status) -> bool {
     answer.is_forbidden() && answer.message.contains("status unknown for quota")
 }
 

@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::paths::{self, audit_log};
@@ -36,6 +37,8 @@ pub struct Request {
     pub name: String,
     /// The HTTP status code of the answer.
     pub code: u16,
+    /// When it was answered; for a watch, when the answer began.
+    pub answered: Timestamp,
 }
 
 impl Request {
@@ -58,7 +61,7 @@ pub fn mark() -> Result<Mark> {
     Ok(Mark(open_log()?.metadata()?.len()))
 }
 
-/// Returns every request of `user` that was answered since `mark`.
+/// Returns every request of `user` that was answered since `mark`, each of them once.
 ///
 /// # Errors
 /// Fails if the local node is not running, or if a line of the log is no audit event.
@@ -69,9 +72,15 @@ pub fn requests_since(mark: Mark, user: &str) -> Result<Vec<Request>> {
     file.read_to_string(&mut text)?;
     // The last line may be incomplete.
     let complete = text.rsplit_once('\n').map_or("", |(complete, _)| complete);
-    let requests = complete.lines().map(|line| Ok(serde_json::from_str::<Event>(line)?.into()));
-    let requests: Result<Vec<Request>> = requests.collect();
-    Ok(requests?.into_iter().filter(|request| request.user == user).collect())
+    parse_requests(complete, user)
+}
+
+fn parse_requests(log: &str, user: &str) -> Result<Vec<Request>> {
+    let events = log.lines().map(|line| Ok(serde_json::from_str::<Event>(line)?));
+    let events = events.filter(|event: &Result<Event>| {
+        event.as_ref().map_or(true, |event| event.user.username == user && !event.is_end_of_watch())
+    });
+    events.map(|event| Ok(event?.into())).collect()
 }
 
 fn open_log() -> Result<File> {
@@ -93,6 +102,17 @@ struct Event {
     object_ref: Object,
     #[serde(default)]
     response_status: Status,
+    #[serde(default)]
+    stage: String,
+    #[serde(default)]
+    stage_timestamp: Timestamp,
+}
+
+impl Event {
+    /// A watch is logged twice: when its answer begins and when it ends.
+    fn is_end_of_watch(&self) -> bool {
+        self.verb == "watch" && self.stage == "ResponseComplete"
+    }
 }
 
 #[derive(Deserialize)]
@@ -128,6 +148,7 @@ impl From<Event> for Request {
             namespace,
             name,
             code: event.response_status.code,
+            answered: event.stage_timestamp,
         }
     }
 }
@@ -144,6 +165,25 @@ mod tests {
         let request: Request = serde_json::from_str::<Event>(line).unwrap().into();
         assert_eq!((request.group.as_str(), request.subresource.as_str()), ("apps", "status"));
         assert!(request.is_write() && !request.is_lease());
+    }
+
+    #[test]
+    fn a_watch_is_one_request_and_other_users_are_left_out() {
+        let line = |user: &str, verb: &str, stage: &str| {
+            format!(
+                r#"{{"verb":"{verb}","stage":"{stage}","user":{{"username":"{user}"}},"stageTimestamp":"2026-11-24T10:00:00.250000Z"}}"#
+            )
+        };
+        let log = [
+            line("operator", "watch", "ResponseStarted"),
+            line("operator", "watch", "ResponseComplete"),
+            line("operator", "list", "ResponseComplete"),
+            line("admin", "create", "ResponseComplete"),
+        ];
+        let requests = parse_requests(&log.join("\n"), "operator").unwrap();
+        let verbs: Vec<&str> = requests.iter().map(|request| request.verb.as_str()).collect();
+        assert_eq!(verbs, ["watch", "list"]);
+        assert_eq!(requests[0].answered, "2026-11-24T10:00:00.25Z".parse().unwrap());
     }
 
     #[test]

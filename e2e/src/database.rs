@@ -30,6 +30,15 @@ const ADMIN_ROLE: &str = "rathaus_admin";
 /// How long one of PostgreSQL's programs, or the start of the server, may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(60);
 
+/// Whether the server's data survives a crash of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// As on every production server: a commit waits for the disk.
+    Durable,
+    /// Faster, for demonstrations and tests.
+    Volatile,
+}
+
 /// Returns the server as a daemon.
 ///
 /// SIGINT is the fast shutdown of PostgreSQL: it ends sessions and loses no data.
@@ -64,7 +73,7 @@ pub fn admin_url() -> Result<String> {
 ///
 /// # Errors
 /// Fails if PostgreSQL is missing or does not start; the message says why.
-pub async fn create() -> Result<()> {
+pub async fn create(durability: Durability) -> Result<()> {
     let user = postgres_ids().await?;
     let folder = state("postgres");
     fs::create_dir_all(&folder)?;
@@ -88,7 +97,8 @@ pub async fn create() -> Result<()> {
     let settings = format!(
         "listen_addresses = '{HOST}'\nport = {PORT}\nunix_socket_directories = '{socket}'\n\
          ssl = on\nssl_cert_file = '{certificate}'\nssl_key_file = '{key}'\n\
-         password_encryption = scram-sha-256\nmax_connections = 300\nfsync = off\n",
+         password_encryption = scram-sha-256\nmax_connections = 300\nfsync = {fsync}\n",
+        fsync = if durability == Durability::Durable { "on" } else { "off" },
         socket = folder.display(),
         certificate = certificate.display(),
         key = key.display(),
@@ -136,11 +146,19 @@ pub async fn stop() -> Result<()> {
 /// # Errors
 /// Fails if the server is not running or rejects a statement.
 pub async fn sql(statement: &str) -> Result<String> {
+    sql_within(statement, COMMAND_LIMIT).await
+}
+
+/// Like [`sql`], for statements that may take up to `limit` together.
+///
+/// # Errors
+/// Fails as [`sql`] does.
+pub async fn sql_within(statements: &str, limit: Duration) -> Result<String> {
     let mut psql = Command::new("psql");
     psql.arg("--host").arg(state("postgres"));
     psql.args(["--username=postgres", "--dbname=postgres", "--no-psqlrc", "--quiet"]);
     psql.args(["--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"]);
-    let printed = command::output_with_input(&mut psql, statement, COMMAND_LIMIT).await?;
+    let printed = command::output_with_input(&mut psql, statements, limit).await?;
     Ok(String::from_utf8_lossy(&printed).trim().to_owned())
 }
 

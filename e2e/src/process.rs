@@ -86,6 +86,11 @@ impl Daemon {
         running_process(self.name).is_some()
     }
 
+    /// Returns the id of the process, or `None` if it is not running.
+    pub fn pid(&self) -> Option<i32> {
+        running_process(self.name).map(|process| process.pid)
+    }
+
     /// Sends the stop signal and waits until the process has exited; after 20 s it is killed. Does nothing if
     /// it is not running.
     ///
@@ -152,8 +157,24 @@ pub fn find_by_command(words: &[&str]) -> Vec<i32> {
 
 /// Returns the resident memory of a process, in bytes; `None` if there is no such process.
 pub fn resident_memory(pid: i32) -> Option<u64> {
+    memory_field(pid, "VmRSS:")
+}
+
+/// Returns the largest resident memory that a process has had so far, in bytes; `None` if there is no such
+/// process.
+pub fn peak_memory(pid: i32) -> Option<u64> {
+    memory_field(pid, "VmHWM:")
+}
+
+/// Returns the processor time that a process has used so far; `None` if there is no such process.
+pub fn cpu_time(pid: i32) -> Option<Duration> {
+    let ticks = parse_cpu_ticks(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
+    Some(Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()))
+}
+
+fn memory_field(pid: i32, field: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
@@ -183,6 +204,14 @@ fn parse_start_time(stat: &str) -> Option<u64> {
     (state != "Z" && state != "X").then(|| fields.nth(18)?.parse().ok())?
 }
 
+/// Reads from `/proc/PID/stat` the clock ticks in user mode and in the kernel: fields 14 and 15.
+fn parse_cpu_ticks(stat: &str) -> Option<u64> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<u64>().ok();
+    Some(ticks()? + ticks()?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,6 +221,11 @@ mod tests {
     #[test]
     fn the_start_time_is_found_behind_a_name_with_brackets() {
         assert_eq!(parse_start_time(STAT), Some(4242));
+    }
+
+    #[test]
+    fn processor_time_is_that_of_user_mode_and_of_the_kernel() {
+        assert_eq!(parse_cpu_ticks(STAT), Some(5 + 6));
     }
 
     #[test]

@@ -57,7 +57,8 @@ impl Target {
         Ok(Self::Existing { kubeconfig, images, values })
     }
 
-    /// Builds the programs that are needed: for an existing cluster, Helm alone.
+    /// Builds the programs that are needed: for an existing cluster, Helm alone. KWOK is never among them: only
+    /// a benchmark simulates nodes.
     ///
     /// # Errors
     /// Fails if the machine lacks a program, or if a build fails.
@@ -65,7 +66,7 @@ impl Target {
         match self {
             Self::Local => {
                 prerequisites::ensure_node_packages(progress).await?;
-                Tools::build(progress, |_| true).await
+                Tools::build(progress, |tool| tool != "kwok").await
             }
             Self::Existing { .. } => Tools::build(progress, |tool| tool == "helm").await,
         }

@@ -108,6 +108,15 @@ const TOOLS: &[Tool] = &[
         ldflags: STRIPPED,
         cgo: false,
     },
+    // Only `cargo xtask bench provision` builds it.
+    Tool {
+        folder: "kwok",
+        module: "sigs.k8s.io/kwok",
+        programs: &[("kwok", "sigs.k8s.io/kwok/cmd/kwok")],
+        tags: "",
+        ldflags: STRIPPED,
+        cgo: false,
+    },
 ];
 
 /// Paths and versions of the built programs.

@@ -43,7 +43,7 @@ enum Command {
     /// Judge a service of any vendor by its open standard, from outside
     #[command(subcommand)]
     Conformance(Conformance),
-    /// Measure a component on this machine
+    /// Measure the operator or a component on this machine
     #[command(subcommand)]
     Bench(Bench),
     /// What the local cluster keeps running beside Kubernetes
@@ -72,7 +72,11 @@ enum Conformance {
 #[derive(Subcommand)]
 enum Bench {
     /// Payments created and polled over HTTP, and the same statements by pgbench, by turns
-    EPayment(bench::Options),
+    EPayment(bench::e_payment::Options),
+    /// Many towns with modules on a real control plane with simulated nodes, and the same objects by plain writes
+    ///
+    /// Replaces the local cluster, and leaves none behind. What is measured stands in docs/scale.md.
+    Provision(bench::provision::Options),
 }
 
 #[derive(Args)]
@@ -97,7 +101,8 @@ async fn main() -> ExitCode {
         Command::Down => down().await,
         Command::Images { release } => pack(release).await,
         Command::Conformance(Conformance::EPayment { options, json }) => conformance(&options, json).await,
-        Command::Bench(Bench::EPayment(turns)) => bench::e_payment(turns).await,
+        Command::Bench(Bench::EPayment(turns)) => bench::e_payment::run(turns).await,
+        Command::Bench(Bench::Provision(options)) => provision(options).await,
         Command::Agent { kubeconfig } => agent::run(&kubeconfig).await,
     };
     match done {
@@ -160,6 +165,13 @@ async fn pack(release: bool) -> Result<()> {
     for image in images::build_project_images(&mut progress, release).await? {
         println!("{}  {} bytes  {}", image.reference(), image.size, image.archive.display());
     }
+    Ok(())
+}
+
+async fn provision(options: bench::provision::Options) -> Result<()> {
+    let lock = Lock::take().await?;
+    bench::provision::run(options).await?;
+    lock.remove();
     Ok(())
 }
 

@@ -123,6 +123,16 @@ pub async fn build_project_images(progress: &mut Progress, release: bool) -> Res
     progress.step("packing their images", pack_project_images(&binaries)).await
 }
 
+/// Builds the operator as state IT publishes it, as a program of this machine, and returns its path.
+///
+/// # Errors
+/// Fails if the build fails.
+pub async fn build_operator(progress: &mut Progress) -> Result<PathBuf> {
+    let words = ["--package=rathaus", "--bin=rathaus", "--release"];
+    let mut binaries = progress.step("building rathaus", cargo_build(&words)).await?;
+    binaries.remove("rathaus").context("cargo built no program rathaus")
+}
+
 /// Builds the images that the local node and the tests run in addition, into the cache folder.
 ///
 /// # Errors

@@ -30,6 +30,9 @@ const KILL_LIMIT: Duration = Duration::from_secs(30);
 
 /// The daemons in the order in which they are stopped: those that react to the exit of others come first.
 const DAEMONS: &[&str] = &[
+    // The operator and KWOK run as daemons only in benchmarks.
+    "operator",
+    "kwok",
     "agent",
     "kubelet",
     "kube-proxy",

@@ -39,7 +39,7 @@ const CNI_CONFIG: &str = "cni/10-rathaus.conflist";
 /// Fails if `runc` was not built or if `images` lacks the pause image.
 pub fn config_files(tools: &Tools, images: &[Image]) -> Result<Vec<(&'static str, String)>> {
     Ok(vec![
-        (AUDIT_POLICY, audit_policy().to_string()),
+        audit_policy_file(),
         (
             CONTAINERD_CONFIG,
             containerd_config(tools.path("runc")?, &images::find(images, "pause")?.reference()),
@@ -48,6 +48,11 @@ pub fn config_files(tools: &Tools, images: &[Image]) -> Result<Vec<(&'static str
         (KUBELET_CONFIG, kubelet_config().to_string()),
         (KUBE_PROXY_CONFIG, kube_proxy_config().to_string()),
     ])
+}
+
+/// Returns the path and the content of the only configuration file that the control plane needs.
+pub fn audit_policy_file() -> (&'static str, String) {
+    (AUDIT_POLICY, audit_policy().to_string())
 }
 
 /// Returns the YAML of what every local cluster runs: DNS and the gateway.

@@ -18,20 +18,22 @@ use crate::{
 const ETCD_URL: &str = "http://127.0.0.1:12379";
 const ETCD_PEER_URL: &str = "http://127.0.0.1:12380";
 
-/// Returns the daemons in the order in which they start.
+/// Returns the daemons of a complete node.
 ///
 /// # Errors
 /// Fails if one of the programs was not built.
 pub fn all(tools: &Tools) -> Result<Vec<Daemon>> {
-    Ok(vec![
-        etcd(tools)?,
-        apiserver(tools)?,
-        containerd(tools)?,
-        controller_manager(tools)?,
-        scheduler(tools)?,
-        kube_proxy(tools)?,
-        kubelet(tools)?,
-    ])
+    let mut daemons = control_plane(tools)?;
+    daemons.extend([containerd(tools)?, kube_proxy(tools)?, kubelet(tools)?]);
+    Ok(daemons)
+}
+
+/// Returns the daemons of the control plane.
+///
+/// # Errors
+/// Fails if one of the programs was not built.
+pub fn control_plane(tools: &Tools) -> Result<Vec<Daemon>> {
+    Ok(vec![etcd(tools)?, apiserver(tools)?, controller_manager(tools)?, scheduler(tools)?])
 }
 
 fn daemon(tools: &Tools, name: &'static str, options: &[(&str, String)]) -> Result<Daemon> {
@@ -103,6 +105,8 @@ fn apiserver(tools: &Tools) -> Result<Daemon> {
             ("audit-log-path", audit_log().to_string_lossy().into_owned()),
             // A write is logged before it is answered, so that tests may count immediately.
             ("audit-log-mode", "blocking".to_owned()),
+            // In megabytes. Positions in the log become invalid when it is rotated, by default after 100.
+            ("audit-log-maxsize", "100000".to_owned()),
         ],
     )
 }
@@ -120,6 +124,9 @@ fn controller_manager(tools: &Tools) -> Result<Daemon> {
             // A quota for a kind that did not exist when the quota was created is evaluated only at the next
             // resync; the default is every five minutes.
             ("resource-quota-sync-period", "5s".to_owned()),
+            // With the default of 20 requests per second, it is slower than all that it is used to measure.
+            ("kube-api-qps", "200".to_owned()),
+            ("kube-api-burst", "400".to_owned()),
             ("leader-elect", disabled()),
         ],
     )

@@ -9,11 +9,12 @@ mod daemons;
 
 use std::{
     fs,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
 use anyhow::{Result, bail};
-use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::core::v1::{Node, ServiceAccount};
 use kube::{
     Api, Client,
     api::{ApiResource, DynamicObject},
@@ -23,7 +24,8 @@ use tokio::time::{sleep, timeout};
 
 use self::config::NODE_NAME;
 use crate::{
-    agent, apply, client, database,
+    agent, apply, client,
+    database::{self, Durability},
     images::Image,
     network::{self, HOST},
     paths::{admin_kubeconfig, state},
@@ -73,6 +75,46 @@ pub async fn down() -> Result<()> {
     clean::remove_everything().await
 }
 
+/// Starts etcd, the API server and a durable database server, without any node, after removing the node that is
+/// there. Benchmarks simulate nodes. [`start_controllers`] starts the rest of the control plane.
+///
+/// # Errors
+/// Fails if a program does not start; the message holds the end of its log.
+pub async fn start_api_server(tools: &Tools) -> Result<Client> {
+    let daemons = daemons::control_plane(tools)?;
+    clean::remove_everything().await?;
+    network::create_bridge().await?;
+    create_credentials()?;
+    write_files(vec![config::audit_policy_file()])?;
+    start_daemons(&daemons, &["etcd", "kube-apiserver"])?;
+    database::create(Durability::Durable).await?;
+    wait_for_api_server(&daemons).await?;
+    client::from_kubeconfig(&admin_kubeconfig()).await
+}
+
+/// Starts the controller manager and the scheduler beside [`start_api_server`]. Definitions that are applied
+/// before are known to them from the start.
+///
+/// # Errors
+/// Fails if a program does not start; the message holds the end of its log.
+pub async fn start_controllers(tools: &Tools, client: &Client) -> Result<()> {
+    let daemons = daemons::control_plane(tools)?;
+    start_daemons(&daemons, &["kube-controller-manager", "kube-scheduler"])?;
+    let accounts = Api::<ServiceAccount>::namespaced(client.clone(), "default");
+    wait_until(&daemons, "the controller manager creates no ServiceAccount", || async {
+        Ok(accounts.get_opt("default").await?.is_some())
+    })
+    .await
+}
+
+/// Creates a user of the API server with a certificate named `file`, and returns the path of its kubeconfig.
+///
+/// # Errors
+/// Fails if no node was started.
+pub fn create_user(file: &str, name: &str, group: Option<&str>) -> Result<PathBuf> {
+    issue_user(&pki::Authority::open()?, file, name, group)
+}
+
 async fn is_reusable(daemons: &[Daemon], fingerprint: &str) -> bool {
     let unchanged = fs::read_to_string(state(FINGERPRINT_FILE)).is_ok_and(|stored| stored == fingerprint);
     if !unchanged || !daemons.iter().all(Daemon::is_running) || !database::daemon().is_running() {
@@ -85,16 +127,25 @@ async fn is_reusable(daemons: &[Daemon], fingerprint: &str) -> bool {
 async fn start_control_plane(tools: &Tools, daemons: &[Daemon], images: &[Image]) -> Result<()> {
     network::create_bridge().await?;
     create_credentials()?;
-    for (file, text) in config::config_files(tools, images)? {
+    write_files(config::config_files(tools, images)?)?;
+    start_daemons(daemons, &["etcd", "kube-apiserver", "containerd"])?;
+    // The API server starts meanwhile.
+    database::create(Durability::Volatile).await?;
+    wait_for_api_server(daemons).await
+}
+
+fn write_files(files: Vec<(&'static str, String)>) -> Result<()> {
+    for (file, text) in files {
         let file = state(file);
         if let Some(folder) = file.parent() {
             fs::create_dir_all(folder)?;
         }
         fs::write(file, text)?;
     }
-    start_daemons(daemons, &["etcd", "kube-apiserver", "containerd"])?;
-    // The API server starts meanwhile.
-    database::create().await?;
+    Ok(())
+}
+
+async fn wait_for_api_server(daemons: &[Daemon]) -> Result<()> {
     wait_until(daemons, "the API server does not become ready", || async {
         let client = client::from_kubeconfig(&admin_kubeconfig()).await?;
         let ready = http::Request::get("/readyz").body(Vec::new())?;
@@ -196,8 +247,7 @@ fn create_credentials() -> Result<()> {
         ("proxy", "system:kube-proxy", None),
     ];
     for (file, name, group) in users {
-        authority.issue(file, pki::Subject { name, group, hosts: &[] })?;
-        config::write_kubeconfig(file)?;
+        issue_user(&authority, file, name, group)?;
     }
     let hosts = [
         "localhost",
@@ -213,4 +263,10 @@ fn create_credentials() -> Result<()> {
     let subject = pki::Subject { name: &node_user, group: Some("system:nodes"), hosts: &[NODE_NAME, HOST] };
     authority.issue("kubelet", subject)?;
     config::write_kubeconfig("kubelet")
+}
+
+fn issue_user(authority: &pki::Authority, file: &str, name: &str, group: Option<&str>) -> Result<PathBuf> {
+    authority.issue(file, pki::Subject { name, group, hosts: &[] })?;
+    config::write_kubeconfig(file)?;
+    Ok(state(&format!("{file}.kubeconfig")))
 }

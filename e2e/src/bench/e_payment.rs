@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Runs the benchmarks of the components. The benchmarks themselves are in the folders of the components.
+//! Runs the benchmark of e-payment, which is in the folder of the component.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub struct Options {
 ///
 /// # Errors
 /// Fails if the component cannot be built, or if the benchmark gets an answer other than 200.
-pub async fn e_payment(Options { clients, seconds, turns }: Options) -> Result<()> {
+pub async fn run(Options { clients, seconds, turns }: Options) -> Result<()> {
     let mut cargo = command::cargo();
     cargo.args(["bench", "--locked", "--package=e-payment", "--bench=create_and_poll", "--"]);
     cargo.args([format!("--clients={clients}"), format!("--seconds={seconds}"), format!("--turns={turns}")]);
