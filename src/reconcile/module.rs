@@ -257,13 +257,17 @@ async fn clean_up(raw: &ServiceModule, ctx: &Context) -> Option<Report> {
 /// [`DeletionEvidence::data_fate`] decides.
 async fn delete_children_and_database(raw: &ServiceModule, ctx: &Context) -> Result<bool, cluster::Error> {
     let (namespace, name) = (raw.namespace().unwrap_or_default(), raw.name_any());
+    let children = list_known_children(&namespace, &name, ctx).await;
+    if children.as_ref().is_ok_and(are_all_terminating) {
+        return Ok(false);
+    }
     let evidence = read_evidence(&namespace, &name, ctx).await?;
     let fate = evidence.data_fate(raw);
     let Some(town) = evidence.town.as_ref().filter(|_| fate != DataFate::Untouched) else { return Ok(true) };
     // If the namespace is being deleted, the API server deletes the children. The operator may have lost its
     // rights there already.
     if !evidence.namespace_goes() {
-        let children = cluster::list_module_children(ctx.objects(&town.spec.ars), &namespace, &name).await?;
+        let children = children?;
         cluster::prune(&ctx.client, &children, &Applied::default()).await?;
         if !children.is_empty() {
             return Ok(false);
@@ -271,6 +275,20 @@ async fn delete_children_and_database(raw: &ServiceModule, ctx: &Context) -> Res
     }
     lock_or_drop_database(town, &name, fate == DataFate::Dropped, ctx).await?;
     Ok(true)
+}
+
+/// Lists the children of a module by the ARS in the cache, which is immutable.
+async fn list_known_children(namespace: &str, name: &str, ctx: &Context) -> Result<Children, cluster::Error> {
+    let town = find_municipality(namespace, ctx);
+    match town.as_ref().and_then(|town| town.0.as_ref().ok()) {
+        Some(town) => cluster::list_module_children(ctx.objects(&town.spec.ars), namespace, name).await,
+        None => Ok(Children::new()),
+    }
+}
+
+/// Whether there is nothing to do but to wait for the children.
+fn are_all_terminating(children: &Children) -> bool {
+    !children.is_empty() && children.values().all(|child| child.metadata.deletion_timestamp.is_some())
 }
 
 /// Reads from the API server what the decision about the data needs. What causes a deletion is read after

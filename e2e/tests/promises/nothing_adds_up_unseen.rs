@@ -31,7 +31,7 @@ fn binding() -> Value {
 }
 
 fn route() -> Value {
-    json!({"metadata": {"name": "detour"}, "spec": {"hostnames": ["detour.rathaus.example"]}})
+    json!({"metadata": {"name": "detour"}, "spec": {"parentRefs": [], "hostnames": ["detour.rathaus.example"], "rules": []}})
 }
 
 async fn create<K>(api: &Api<K>, object: Value, params: &PostParams) -> Result<K, kube::Error>

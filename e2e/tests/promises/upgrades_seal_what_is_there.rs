@@ -34,7 +34,8 @@ pub async fn what_an_earlier_version_made_waits_for_its_seal_and_goes_on_with_it
     secrets.create(&PostParams::default(), &secret).await.unwrap();
     let operators = Api::<Pod>::namespaced(client.clone(), SYSTEM);
     operators.delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
-    town.change(json!({"spec": {"displayName": "Neu"}})).await;
+    // No module reads the address, so that no pod is replaced for it.
+    town.change(json!({"spec": {"contact": {"email": "neu@town.example"}}})).await;
     town.ready().await;
     town.module_ready("e-payment").await;
 
