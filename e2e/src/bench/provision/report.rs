@@ -7,7 +7,10 @@ use std::fmt::{self, Display, Formatter};
 
 use jiff::Timestamp;
 
-use super::{requests::Tally, towns::Size};
+use super::{
+    requests::{Tally, grouped},
+    towns::Size,
+};
 
 /// When what was ordered was there, in seconds from the first write.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -221,14 +224,6 @@ impl Display for Report {
 /// Returns the seconds from one time to another.
 pub fn seconds_between(start: Timestamp, end: Timestamp) -> f64 {
     end.duration_since(start).as_secs_f64()
-}
-
-/// Returns a number with a comma between groups of three digits.
-pub fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
-    groups.join(",")
 }
 
 /// At most two digits behind the point, and none that say nothing.

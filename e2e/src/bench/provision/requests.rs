@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 use jiff::{SignedDuration, Timestamp};
 
-use super::report::grouped;
 use crate::audit::Request;
 
 /// How long it must be quiet after a burst of requests.
@@ -108,6 +107,14 @@ fn is_object(request: &Request) -> bool {
         && request.resource != "events"
         && request.group != "rathaus.dev"
         && !request.is_lease()
+}
+
+/// Returns a number with a comma between groups of three digits.
+pub fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
+    groups.join(",")
 }
 
 #[cfg(test)]
