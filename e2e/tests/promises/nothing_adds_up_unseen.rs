@@ -31,7 +31,8 @@ fn binding() -> Value {
 }
 
 fn route() -> Value {
-    json!({"metadata": {"name": "detour"}, "spec": {"parentRefs": [], "hostnames": ["detour.rathaus.example"], "rules": []}})
+    json!({"metadata": {"name": "detour"}, "spec": {"parentRefs": [], "hostnames": ["detour.rathaus.example"],
+        "rules": [{"backendRefs": [{"name": "e-payment", "port": 80}]}]}})
 }
 
 async fn create<K>(api: &Api<K>, object: Value, params: &PostParams) -> Result<K, kube::Error>
