@@ -12,8 +12,10 @@ use super::{Error, get_namespace};
 use crate::desired::{Kind, labels};
 use crate::tenant::{Ownership, SEAL, TownName};
 
-/// Lists the objects of a town that version 0.1.0 made and that carry no seal; the namespace is the first.
-/// None, if the namespace does not exist or was made by somebody else.
+/// Lists the objects of a town that version 0.1.0 made and that carry no seal, in the order in which they are
+/// to be sealed. The namespace is the last: until it is sealed, the operator touches nothing in it, and does not
+/// take an unsealed Secret for a missing one, whose password it would replace. None, if the namespace does not
+/// exist or was made by somebody else.
 ///
 /// # Errors
 /// The API server cannot be read.
@@ -36,8 +38,8 @@ pub async fn list_unsealed(
     let unsealed = found
         .into_iter()
         .filter(|(kind, object)| town.ownership(*kind, object.meta()) == Ownership::Unsealed);
-    let first = (claim == Ownership::Unsealed).then_some((Kind::Namespace, namespace));
-    Ok(first.into_iter().chain(unsealed).collect())
+    let last = (claim == Ownership::Unsealed).then_some((Kind::Namespace, namespace));
+    Ok(unsealed.chain(last).collect())
 }
 
 /// Writes the seal on an object. Nothing else of it is changed.
