@@ -67,16 +67,26 @@ pub fn mark() -> Result<Mark> {
 /// Fails if the local node is not running, or if a line of the log is no audit event.
 pub fn requests_since(mark: Mark, user: &str) -> Result<Vec<Request>> {
     let mut file = open_log()?;
-    file.seek(SeekFrom::Start(mark.0))?;
-    let mut text = String::new();
-    file.read_to_string(&mut text)?;
-    // The last line may be incomplete.
-    let complete = text.rsplit_once('\n').map_or("", |(complete, _)| complete);
-    parse_requests(complete, user)
+    // The byte before the mark tells whether the mark is the beginning of a line.
+    file.seek(SeekFrom::Start(mark.0.saturating_sub(1)))?;
+    let mut log = Vec::new();
+    file.read_to_end(&mut log)?;
+    parse_requests(complete_lines(&log), user)
 }
 
-fn parse_requests(log: &str, user: &str) -> Result<Vec<Request>> {
-    let events = log.lines().map(|line| Ok(serde_json::from_str::<Event>(line)?));
+/// Returns what is between the first and the last line break. The API server may be in the middle of a line when the
+/// log is marked, and again when it is read.
+fn complete_lines(log: &[u8]) -> &[u8] {
+    let breaks = |byte: &u8| *byte == b'\n';
+    match (log.iter().position(breaks), log.iter().rposition(breaks)) {
+        (Some(first), Some(last)) if first < last => &log[first + 1..last],
+        _ => &[],
+    }
+}
+
+fn parse_requests(log: &[u8], user: &str) -> Result<Vec<Request>> {
+    let lines = log.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let events = lines.map(|line| Ok(serde_json::from_slice::<Event>(line)?));
     let events = events.filter(|event: &Result<Event>| {
         event.as_ref().map_or(true, |event| event.user.username == user && !event.is_end_of_watch())
     });
@@ -180,10 +190,18 @@ mod tests {
             line("operator", "list", "ResponseComplete"),
             line("admin", "create", "ResponseComplete"),
         ];
-        let requests = parse_requests(&log.join("\n"), "operator").unwrap();
+        let requests = parse_requests(log.join("\n").as_bytes(), "operator").unwrap();
         let verbs: Vec<&str> = requests.iter().map(|request| request.verb.as_str()).collect();
         assert_eq!(verbs, ["watch", "list"]);
         assert_eq!(requests[0].answered, "2026-11-24T10:00:00.25Z".parse().unwrap());
+    }
+
+    #[test]
+    fn a_line_that_is_written_while_the_log_is_marked_or_read_is_left_out() {
+        assert_eq!(complete_lines(b"lf of one\ntwo\nthree\nhalf of fo"), b"two\nthree");
+        assert_eq!(complete_lines(b"\ntwo\n"), b"two");
+        assert_eq!(complete_lines(b"\nhalf of tw"), b"");
+        assert_eq!(complete_lines(b""), b"");
     }
 
     #[test]
