@@ -9,7 +9,7 @@ use kube::core::DeserializeGuard;
 use kube::{Api, Client, ResourceExt};
 
 use crate::api::Municipality;
-use crate::cluster::{self, TownObjects};
+use crate::cluster::{self, Ledger, TownObjects};
 use crate::desired::{Kind, Tolerated};
 use crate::tenant::{SealKey, TownName};
 
@@ -33,11 +33,11 @@ pub async fn execute(args: &Args) -> anyhow::Result<()> {
     let towns = Api::<DeserializeGuard<Municipality>>::all(client.clone()).list(&ListParams::default()).await;
     let towns = towns.context("cannot list municipalities")?.items;
     let (mut table, mut total, mut failed) = (Table::new(), 0, 0);
+    let ledger = Ledger::new(Tolerated::default());
     table.load_style(NOTHING).set_header(["NAMESPACE", "KIND", "NAME", "CREATED"]);
     for town in towns.iter().filter_map(|town| town.0.as_ref().ok()) {
         let Ok(name) = TownName::parse(&town.name_any()) else { continue };
-        let objects =
-            TownObjects { client: &client, key: &key, tolerated: &Tolerated::default(), ars: &town.spec.ars };
+        let objects = TownObjects { client: &client, key: &key, ledger: &ledger, ars: &town.spec.ars };
         let unsealed = cluster::list_unsealed(objects, &name).await;
         let unsealed =
             unsealed.with_context(|| format!("cannot list the objects of {}", name.namespace()))?;

@@ -1,85 +1,59 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Reads the observed state from the API server.
+//! Reads the observed state, from the ledger or from the API server.
 
-use std::collections::BTreeMap;
-
-use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
-use kube::api::{DynamicObject, ListParams, ObjectMeta, TypeMeta};
+use kube::api::{ListParams, ObjectMeta};
 use kube::core::DeserializeGuard;
 use kube::{Api, Client, Resource, ResourceExt};
 
 use super::Error;
-use super::apply::{TownObjects, dynamic_api};
+use super::apply::{Children, TownObjects, dynamic_api};
+use super::ledger::{Row, RowKey};
 use crate::api::{Municipality, ServiceModule};
-use crate::desired::{AdditiveKind, KINDS, Kind, labels};
+use crate::desired::{AdditiveKind, Kind, labels};
 use crate::tenant::{Ownership, TownName};
 
-/// The existing objects that carry a town's seal, by kind and name.
-pub type Children = BTreeMap<(Kind, String), DynamicObject>;
-
-/// Lists the objects that the operator made for a town, without those of its modules. The label only selects:
-/// an object without it is found by its name when it is written, and one with a forged label has no seal.
-pub async fn list_town_children(town: TownObjects<'_>, name: &TownName) -> Result<Children, Error> {
-    let params = ListParams::default().labels(&format!("{}=rathaus", labels::MANAGED_BY));
-    let found = list_kinds(town.client, &name.namespace(), &params).await?;
-    let is_child = |kind: Kind, object: &DynamicObject| {
-        labels::is_town_object(&object.name_any()) && town.ownership(kind, object.meta()) == Ownership::Ours
-    };
-    Ok(into_children(found.into_iter().filter(|(kind, object)| is_child(*kind, object))))
+/// Returns the objects that the operator made for a town, without those of its modules, as the ledger knows them.
+/// No label is read: one that was removed or forged decides nothing.
+pub fn town_children(town: TownObjects<'_>, name: &TownName) -> Children {
+    sealed(town, town.ledger.of_town(&name.namespace()))
 }
 
-/// Lists the objects that the operator made for a module, which all have its name. No label is read: one that
-/// was removed or forged decides nothing.
-pub async fn list_module_children(
-    town: TownObjects<'_>,
-    namespace: &str,
-    module: &str,
-) -> Result<Children, Error> {
-    let params = ListParams::default().fields(&format!("metadata.name={module}"));
-    let found = list_kinds(town.client, namespace, &params).await?;
-    let is_child =
-        |kind: Kind, object: &DynamicObject| town.ownership(kind, object.meta()) == Ownership::Ours;
-    Ok(into_children(found.into_iter().filter(|(kind, object)| is_child(*kind, object))))
+/// Returns the objects that the operator made for a module, which all have its name, as the ledger knows them.
+pub fn module_children(town: TownObjects<'_>, namespace: &str, module: &str) -> Children {
+    sealed(town, town.ledger.named(namespace, module))
 }
 
-fn into_children(objects: impl Iterator<Item = (Kind, DynamicObject)>) -> Children {
-    objects.map(|(kind, object)| ((kind, object.name_any()), object)).collect()
+fn sealed(town: TownObjects<'_>, rows: Vec<(RowKey, Row)>) -> Children {
+    let ours = rows.into_iter().filter(|(key, row)| town.has_seal(key, row));
+    ours.map(|(key, row)| ((key.kind, key.name), row)).collect()
 }
 
-/// Lists objects of all kinds in a namespace.
-pub(super) async fn list_kinds(
-    client: &Client,
-    namespace: &str,
-    params: &ListParams,
-) -> Result<Vec<(Kind, DynamicObject)>, Error> {
-    let lists = KINDS.iter().filter(|kind| **kind != Kind::Namespace).map(|kind| async move {
-        let resource = kind.api_resource();
-        let api = dynamic_api(client, *kind, Some(namespace));
-        let action = format!("list {} in {namespace}", resource.plural);
-        let list = api.list(params).await.map_err(Error::from_kube(action))?;
-        // The API server omits apiVersion and kind in the items of a list; without them, each item would
-        // differ from the desired object.
-        let types = TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() };
-        let with_type = move |object| (*kind, DynamicObject { types: Some(types.clone()), ..object });
-        Ok::<_, Error>(list.items.into_iter().map(with_type))
-    });
-    Ok(try_join_all(lists).await?.into_iter().flatten().collect())
+/// Whether the namespace is the town's and can be written to, as the ledger knows it. If not, the namespace must
+/// be read to learn why.
+pub fn is_namespace_ready(town: TownObjects<'_>, namespace: &str) -> bool {
+    let key = RowKey { namespace: String::new(), name: namespace.to_owned(), kind: Kind::Namespace };
+    town.ledger.get(&key).is_some_and(|row| !row.is_terminating && town.has_seal(&key, &row))
 }
 
-/// Lists the names of the objects of a kind in a namespace that somebody else made.
+/// Returns the names of the objects of a kind in a namespace that somebody else made. The API server is asked
+/// only if the ledger knows one without the town's seal: it may be one that still waits for the upgrade.
 pub async fn list_foreign(
     town: TownObjects<'_>,
     namespace: &str,
     kind: AdditiveKind,
 ) -> Result<Vec<String>, Error> {
-    let resource = kind.kind().api_resource();
-    let api = dynamic_api(town.client, kind.kind(), Some(namespace));
+    let kind = kind.kind();
+    if town.ledger.of_kind(namespace, kind).iter().all(|(key, row)| town.has_seal(key, row)) {
+        return Ok(Vec::new());
+    }
+    let resource = kind.api_resource();
     let action = format!("list {} in {namespace}", resource.plural);
+    let api = dynamic_api(town.client, kind, Some(namespace));
     let list = api.list_metadata(&ListParams::default()).await.map_err(Error::from_kube(action))?;
-    let is_foreign = |meta: &ObjectMeta| town.ownership(kind.kind(), meta) == Ownership::Foreign;
+    let is_foreign = |meta: &ObjectMeta| town.ownership(kind, meta) == Ownership::Foreign;
     let foreign = list.items.iter().filter(|object| is_foreign(object.meta()));
     Ok(foreign.map(ResourceExt::name_any).collect())
 }

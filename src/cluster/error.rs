@@ -36,6 +36,20 @@ pub enum Error {
         /// The finalizers that are left, comma-separated.
         finalizers: String,
     },
+    /// Another program changes the object back each time that the operator repairs it.
+    #[error(
+        "{kind} {name} is changed again and again by {manager:?} ({fields}); rathaus repairs it once an hour until that ends; stop that program, or name the fields in settings.tolerated if it fills them by right"
+    )]
+    Contested {
+        /// Kind of the object.
+        kind: String,
+        /// Name of the object.
+        name: String,
+        /// The other program, as a field manager.
+        manager: String,
+        /// JSON pointers to the fields, comma-separated.
+        fields: String,
+    },
     /// There is no key for the seals, although there are seals.
     #[error(
         "Secret rathaus-seal in {namespace} is missing, although namespace {sealed} carries a seal; restore the Secret from the backup, or see docs/state-it.md, Backup and restore"

@@ -6,25 +6,35 @@
 
 mod apply;
 mod children;
+mod contention;
 pub mod database;
 mod error;
+mod ledger;
 mod lifecycle;
+mod observed;
 mod seal_key;
 mod tokens;
+mod unwatched;
 mod upgrade;
 mod watches;
 
-pub use apply::{Applied, TownObjects, apply, delete_namespace, first_of_kind, has_obsolete, prune};
+pub use apply::{
+    Applied, Children, TownObjects, apply, delete_namespace, has_obsolete, prune, read_database_access,
+    reread_terminating, rollout,
+};
 pub use children::{
-    Children, get_module_metadata, get_municipality, get_namespace, get_secret, list_foreign,
-    list_module_children, list_pods, list_town_children,
+    get_module_metadata, get_municipality, get_namespace, get_secret, is_namespace_ready, list_foreign,
+    list_pods, module_children, town_children,
 };
 pub use error::Error;
+pub use ledger::{Change, Ledger, Row, RowKey, watched_kinds};
 pub use lifecycle::{
     FINALIZER, add_finalizer, is_crd_being_deleted, read_conditions, remove_finalizer,
     remove_foreign_finalizers, write_module_count, write_status,
 };
+pub use observed::{Observed, Rollout, RouteDecision};
 pub use seal_key::{SEAL_SECRET, get_seal_key, keep_seal_key};
 pub use tokens::fetch_token_authority;
+pub use unwatched::Unwatched;
 pub use upgrade::{list_unsealed, write_seal};
 pub use watches::watch_client;

@@ -3,13 +3,13 @@
 
 //! Seals the objects that version 0.1.0 made without a seal.
 
-use kube::api::DynamicObject;
-use kube::{Resource, ResourceExt};
+use futures::future::try_join_all;
+use kube::api::{DynamicObject, ListParams};
+use kube::{Client, Resource, ResourceExt};
 
 use super::apply::{TownObjects, dynamic_api, post_params};
-use super::children::list_kinds;
 use super::{Error, get_namespace};
-use crate::desired::{Kind, labels};
+use crate::desired::{KINDS, Kind, labels};
 use crate::tenant::{Ownership, SEAL, TownName};
 
 /// Lists the objects of a town that version 0.1.0 made and that carry no seal, in the order in which they are
@@ -33,13 +33,29 @@ pub async fn list_unsealed(
         return Ok(Vec::new());
     }
     let selector = format!("{}=rathaus", labels::MANAGED_BY);
-    let params = kube::api::ListParams::default().labels(&selector);
+    let params = ListParams::default().labels(&selector);
     let found = list_kinds(town.client, &name.namespace(), &params).await?;
     let unsealed = found
         .into_iter()
         .filter(|(kind, object)| town.ownership(*kind, object.meta()) == Ownership::Unsealed);
     let last = (claim == Ownership::Unsealed).then_some((Kind::Namespace, namespace));
     Ok(unsealed.chain(last).collect())
+}
+
+/// Lists objects of all kinds in a namespace.
+async fn list_kinds(
+    client: &Client,
+    namespace: &str,
+    params: &ListParams,
+) -> Result<Vec<(Kind, DynamicObject)>, Error> {
+    let lists = KINDS.iter().filter(|kind| **kind != Kind::Namespace).map(|kind| async move {
+        let resource = kind.api_resource();
+        let api = dynamic_api(client, *kind, Some(namespace));
+        let action = format!("list {} in {namespace}", resource.plural);
+        let list = api.list(params).await.map_err(Error::from_kube(action))?;
+        Ok::<_, Error>(list.items.into_iter().map(move |object| (*kind, object)))
+    });
+    Ok(try_join_all(lists).await?.into_iter().flatten().collect())
 }
 
 /// Writes the seal on an object. Nothing else of it is changed.

@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::core::DeserializeGuard;
@@ -35,15 +35,23 @@ pub(super) async fn reconcile(
             Report { steps: tenant::resolve_class(raw, READY).err().map(Into::into).into_iter().collect() }
         }
     };
-    let status_written = write_status(&object, &report, &ctx).await;
-    Ok(retry::finish_run(&ctx, &key, &report, status_written, start.elapsed()))
+    let written = write_status(&object, &report, &key, &ctx).await;
+    let (status_written, until_count) = match written {
+        Ok(until_count) => (Ok(()), until_count),
+        Err(error) => (Err(error), None),
+    };
+    let next = retry::finish_run(&ctx, &key, &report, status_written, start.elapsed());
+    Ok(until_count.map_or(next, Action::requeue))
 }
 
+/// Writes the status if it changed. If only the number of users did, and was written a moment ago, returns how long
+/// to wait instead.
 async fn write_status(
     object: &DeserializeGuard<ModuleClass>,
     report: &Report,
+    key: &ObjectKey,
     ctx: &Context,
-) -> Result<(), cluster::Error> {
+) -> Result<Option<Duration>, cluster::Error> {
     let name = object.name_any();
     let before = match &object.0 {
         Ok(raw) => raw.status.clone().unwrap_or_default(),
@@ -67,9 +75,13 @@ async fn write_status(
     };
     // Of an unreadable object, only the conditions are known. It is written to only if they change.
     if after == before || object.0.is_err() && after.conditions == before.conditions {
-        return Ok(());
+        return Ok(None);
+    }
+    let is_count = before == ModuleClassStatus { users: before.users, ..after.clone() };
+    if is_count && let Some(until_next) = ctx.retries.wait_before_count(key, Instant::now()) {
+        return Ok(Some(until_next));
     }
     cluster::write_status(&Api::<ModuleClass>::all(ctx.client.clone()), &name, &after).await?;
     ctx.publish_events(&object.object_ref(&()), &before.conditions, &after.conditions).await;
-    Ok(())
+    Ok(None)
 }

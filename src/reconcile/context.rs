@@ -17,7 +17,7 @@ use super::key::ObjectKey;
 use super::retry::Retries;
 use crate::api::conditions::READY;
 use crate::api::{ModuleClass, Municipality, ServiceModule};
-use crate::cluster::{self, Applied, Children, TownObjects, database::Server};
+use crate::cluster::{self, Applied, Children, Ledger, TownObjects, Unwatched, database::Server};
 use crate::desired::Tolerated;
 use crate::desired::module::TokenAuthority;
 use crate::serve::{Freshness, Health, Metrics};
@@ -39,8 +39,10 @@ pub struct Context {
     pub server: Server,
     /// The key by which the operator recognises its own objects.
     pub seal_key: SealKey,
-    /// The fields of its objects that the platform fills.
-    pub tolerated: Tolerated,
+    /// What is known of the objects in the towns' namespaces.
+    pub ledger: Arc<Ledger>,
+    /// When the objects that are not watched were read last.
+    pub unwatched: Unwatched,
     /// The operator's metrics.
     pub metrics: Arc<Metrics>,
     /// What has been seen of the watched kinds.
@@ -85,7 +87,8 @@ impl Context {
             settings,
             server,
             seal_key,
-            tolerated,
+            ledger: Arc::new(Ledger::new(tolerated)),
+            unwatched: Unwatched::default(),
             metrics: health.metrics.clone(),
             freshness: health.freshness.clone(),
             towns,
@@ -100,15 +103,23 @@ impl Context {
 
     /// Access to the objects of the municipality with this ARS.
     pub(super) fn objects<'a>(&'a self, ars: &'a str) -> TownObjects<'a> {
-        TownObjects { client: &self.client, key: &self.seal_key, tolerated: &self.tolerated, ars }
+        TownObjects { client: &self.client, key: &self.seal_key, ledger: &self.ledger, ars }
     }
 
-    /// Waits until all caches have been filled once, since objects are checked against each other.
+    /// How long a town's Secrets and ConfigMaps are not read again while nothing changes: less than the shortest time
+    /// between two resyncs, so that each resync sees what others have changed.
+    pub(super) fn unwatched_period(&self) -> Duration {
+        self.settings.resync_period().mul_f64(0.75)
+    }
+
+    /// Waits until caches and ledger have been filled once: objects are checked against each other, and what is
+    /// missing in the ledger would be created.
     pub(super) async fn wait_until_synced(&self) {
         // An error means that the writer was dropped, which happens only when the process ends.
         let _ = self.towns.wait_until_ready().await;
         let _ = self.classes.wait_until_ready().await;
         let _ = self.modules.wait_until_ready().await;
+        self.ledger.wait_until_complete().await;
     }
 
     /// Checks that the operator sees the cluster's current state. Who does not must not delete anything: what
@@ -128,6 +139,8 @@ impl Context {
     /// Deletes the children that are not among the applied objects, unless a cache is stale.
     pub(super) async fn prune(
         &self,
+        objects: TownObjects<'_>,
+        namespace: &str,
         children: &Children,
         applied: &Applied,
         condition: &'static str,
@@ -135,7 +148,8 @@ impl Context {
         if cluster::has_obsolete(children, applied) {
             self.check_fresh(condition)?;
         }
-        cluster::prune(&self.client, children, applied).await.map_err(|error| Step::failed(condition, &error))
+        let pruned = cluster::prune(objects, namespace, children, applied).await;
+        pruned.map_err(|error| Step::failed(condition, &error))
     }
 
     /// Issuer and keys of the ServiceAccount tokens, read from the API server once per resync period.

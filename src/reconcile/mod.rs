@@ -127,6 +127,7 @@ pub async fn run(
         .reconcile_on(modules)
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(module::reconcile, retry::error_policy, context.clone());
+    let ledger = context.ledger.clone();
     let metrics = backlog::measure(context);
 
     let controllers = async {
@@ -136,7 +137,7 @@ pub async fn run(
             run_controller(module_controller)
         )
     };
-    let children = triggers::watch_children(clients.watches, triggers, health.freshness.clone());
+    let children = triggers::watch_children(clients.watches, triggers, ledger, health.freshness.clone());
     tokio::select! {
         _ = controllers => {}
         () = children => {}

@@ -5,10 +5,8 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 use kube::core::DeserializeGuard;
@@ -23,8 +21,9 @@ use crate::api::conditions::{
     CLASS_ACCEPTED, DATABASE_READY, DEPLOYED, NAMESPACE_READY, READY, SERVICE_MODULE_CONDITIONS,
 };
 use crate::api::{Municipality, ServiceModule, ServiceModuleStatus};
-use crate::cluster::{self, Applied, Children, FINALIZER};
-use crate::desired::{self, Kind, module::Environment};
+use crate::cluster::{self, Applied, Children, FINALIZER, TownObjects};
+use crate::desired::module::{DatabaseAccess, Environment};
+use crate::desired::{self, Kind};
 use crate::status::{self, Isolation, Outcome, Report, Step};
 use crate::tenant::{
     self, DataFate, DeletionEvidence, Module, ModuleContext, NamespaceClaim, Rejection, Town, TownName,
@@ -106,15 +105,12 @@ async fn run_pipeline(
         .map_err(failed(READY))?;
 
     let objects = ctx.objects(module.town.ars.as_str());
-    let children = cluster::list_module_children(objects, &namespace, module.name.as_str())
-        .await
-        .map_err(failed(DEPLOYED))?;
+    // Of a module that was ready, something has changed that may not be all.
+    let max_age = if is_ready(raw) { Duration::ZERO } else { ctx.unwatched_period() };
+    ctx.unwatched.read(objects, &namespace, max_age).await.map_err(failed(DEPLOYED))?;
+    let children = cluster::module_children(objects, &namespace, module.name.as_str());
     check_isolation(municipality, &children)?;
-    let database = ctx.server.provision(&module, current_database_url(&children).as_deref()).await;
-    let database = database.map_err(|error| Step::failed(DATABASE_READY, &error.into()))?;
-    let name = module.name.database_name(&module.town.name);
-    steps.push(Step::ready(DATABASE_READY, "Provisioned", format!("database {name} with a role of its own")));
-
+    let database = provision_database(objects, &module, ctx, steps).await?;
     check_named_secrets(&module, ctx).await?;
     let authority = if module.callers.is_empty() {
         None
@@ -124,17 +120,55 @@ async fn run_pipeline(
     let inputs = Environment { database, authority, routed: is_routed_or_available(&children) };
     let mut applied = Applied::default();
     let plan = desired::module::plan(&module, &inputs, &ctx.settings);
-    cluster::apply(objects, plan.into_objects(), &children, &mut applied).await.map_err(failed(DEPLOYED))?;
-    ctx.prune(&children, &applied, DEPLOYED).await?;
-    let pods = match applied.first_of_kind::<Deployment>(Kind::Deployment) {
-        Some(deployment) if status::is_available(&deployment) => Vec::new(),
-        _ => cluster::list_pods(&ctx.client, &namespace, module.name.as_str())
-            .await
-            .map_err(failed(DEPLOYED))?,
+    cluster::apply(objects, plan.into_objects(), &mut applied).await.map_err(failed(DEPLOYED))?;
+    ctx.prune(objects, &namespace, &children, &applied, DEPLOYED).await?;
+    let pods = if applied.rollout().is_some_and(|rollout| rollout.has_stalled(Timestamp::now())) {
+        cluster::list_pods(&ctx.client, &namespace, module.name.as_str()).await.map_err(failed(DEPLOYED))?
+    } else {
+        Vec::new()
     };
     steps.extend(status::evaluate_module(&applied, &pods, module.class.shows_container_logs));
     *provisioned = Some(module);
     Ok(())
+}
+
+/// Whether the last run found the module ready, in its current generation.
+fn is_ready(module: &ServiceModule) -> bool {
+    let conditions = module.status.as_ref().map_or(&[][..], |status| &status.conditions);
+    status::current_ready(conditions, module.metadata.generation).status == "True"
+}
+
+/// Provisions the module's database. While the server cannot be used, a module that has a database keeps its access
+/// as it is, so that the rest of it is kept up to date and repaired.
+///
+/// Whether the Secret with the password is ours is checked first: a new password would cut off the pods that use
+/// the one in it.
+async fn provision_database(
+    objects: TownObjects<'_>,
+    module: &Module,
+    ctx: &Context,
+    steps: &mut Vec<Step>,
+) -> Result<DatabaseAccess, Step> {
+    let namespace = module.town.name.namespace();
+    let current = cluster::read_database_access(objects, &namespace, module.name.as_str()).await;
+    let current = current.map_err(|error| Step::failed(DEPLOYED, &error))?;
+    let current_url = current.as_ref().map(|access| access.url.as_str());
+    match ctx.server.provision(module, current_url).await {
+        Ok(access) => {
+            let name = module.name.database_name(&module.town.name);
+            let message = format!("database {name} with a role of its own");
+            steps.push(Step::ready(DATABASE_READY, "Provisioned", message));
+            Ok(access)
+        }
+        Err(error) => {
+            let failed = Step::failed(DATABASE_READY, &error.into());
+            let Some(access) = current.filter(|_| failed.outcome == Outcome::Failed) else {
+                return Err(failed);
+            };
+            steps.push(failed);
+            Ok(access)
+        }
+    }
 }
 
 /// Checks the Secrets that the ServiceModule names before any object is changed. New pods would wait for a
@@ -198,6 +232,9 @@ async fn check_namespace(
     ctx: &Context,
 ) -> Result<Option<Rejection>, cluster::Error> {
     let Some(town) = town else { return Ok(None) };
+    if cluster::is_namespace_ready(ctx.objects(&town.spec.ars), namespace) {
+        return Ok(None);
+    }
     let observed = cluster::get_namespace(&ctx.client, namespace).await?;
     Ok(match tenant::namespace_claim(town, observed.as_ref(), &ctx.seal_key) {
         NamespaceClaim::Denied(rejection) => Some(rejection),
@@ -217,19 +254,11 @@ fn resolve_module(
     tenant::resolve_module(raw, ModuleContext { town, class, siblings: &siblings }, &ctx.settings)
 }
 
-/// The database URL in the module's existing Secret.
-fn current_database_url(children: &Children) -> Option<String> {
-    let secret: Secret = cluster::first_of_kind(children, Kind::Secret)?;
-    String::from_utf8(secret.data?.remove(desired::module::DATABASE_URL_KEY)?.0).ok()
-}
-
 /// Whether the module gets a route: its pods are available, or it has a route already. A module that fails
 /// later keeps its route, so that the gateway answers 503 and not 404.
 fn is_routed_or_available(children: &Children) -> bool {
     let has_route = children.keys().any(|(kind, _)| *kind == Kind::HTTPRoute);
-    has_route
-        || cluster::first_of_kind::<Deployment>(children, Kind::Deployment)
-            .is_some_and(|deployment| status::is_available(&deployment))
+    has_route || cluster::rollout(children).is_some_and(|rollout| rollout.is_complete)
 }
 
 /// Cleans up after a deleted ServiceModule. Returns `None` once the finalizer is removed and no status can
@@ -257,7 +286,7 @@ async fn clean_up(raw: &ServiceModule, ctx: &Context) -> Option<Report> {
 /// [`DeletionEvidence::data_fate`] decides.
 async fn delete_children_and_database(raw: &ServiceModule, ctx: &Context) -> Result<bool, cluster::Error> {
     let (namespace, name) = (raw.namespace().unwrap_or_default(), raw.name_any());
-    let children = list_known_children(&namespace, &name, ctx).await;
+    let children = find_known_children(&namespace, &name, ctx).await;
     if children.as_ref().is_ok_and(are_all_terminating) {
         return Ok(false);
     }
@@ -268,8 +297,9 @@ async fn delete_children_and_database(raw: &ServiceModule, ctx: &Context) -> Res
     // rights there already.
     if !evidence.namespace_goes() {
         let children = children?;
-        cluster::prune(&ctx.client, &children, &Applied::default()).await?;
-        if !children.is_empty() {
+        let objects = ctx.objects(&town.spec.ars);
+        cluster::prune(objects, &namespace, &children, &Applied::default()).await?;
+        if !cluster::module_children(objects, &namespace, &name).is_empty() {
             return Ok(false);
         }
     }
@@ -277,18 +307,19 @@ async fn delete_children_and_database(raw: &ServiceModule, ctx: &Context) -> Res
     Ok(true)
 }
 
-/// Lists the children of a module by the ARS in the cache, which is immutable.
-async fn list_known_children(namespace: &str, name: &str, ctx: &Context) -> Result<Children, cluster::Error> {
-    let town = find_municipality(namespace, ctx);
-    match town.as_ref().and_then(|town| town.0.as_ref().ok()) {
-        Some(town) => cluster::list_module_children(ctx.objects(&town.spec.ars), namespace, name).await,
-        None => Ok(Children::new()),
-    }
+/// The children of a module by the ARS in the cache, which is immutable.
+async fn find_known_children(namespace: &str, name: &str, ctx: &Context) -> Result<Children, cluster::Error> {
+    let Some(town) = find_municipality(namespace, ctx) else { return Ok(Children::new()) };
+    let Ok(town) = &town.0 else { return Ok(Children::new()) };
+    let objects = ctx.objects(&town.spec.ars);
+    ctx.unwatched.read(objects, namespace, ctx.unwatched_period()).await?;
+    cluster::reread_terminating(objects, namespace, name).await?;
+    Ok(cluster::module_children(objects, namespace, name))
 }
 
 /// Whether there is nothing to do but to wait for the children.
 fn are_all_terminating(children: &Children) -> bool {
-    !children.is_empty() && children.values().all(|child| child.metadata.deletion_timestamp.is_some())
+    !children.is_empty() && children.values().all(|child| child.is_terminating)
 }
 
 /// Reads from the API server what the decision about the data needs. What causes a deletion is read after

@@ -19,7 +19,16 @@ use crate::status::{Outcome, Report};
 
 /// The first of the growing pauses; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The first pause while something happens whose end is watched: to see only what may be in its way.
+const FIRST_PAUSE_IN_PROGRESS: Duration = Duration::from_secs(5);
 const MAX_PAUSE: Duration = Duration::from_secs(60);
+
+/// The shortest time between two writes of a number that changes with every module: of a town's modules, or of a
+/// class's users.
+const COUNT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Reasons for [`Outcome::Waiting`] whose end is watched.
+const IN_PROGRESS: [&str; 4] = ["RollingOut", "NotYetAvailable", "GatewayPending", "Deleting"];
 
 /// Reasons for [`Outcome::Invalid`] and [`Outcome::Refused`] whose cause lies in something that is not
 /// watched, and may thus go without an event: Secrets of the town, objects and namespaces of others, seals of
@@ -39,18 +48,22 @@ const UNWATCHED_CAUSES: [&str; 7] = [
 enum Wait {
     /// Every change that matters is watched; the resync only repairs what is not.
     Resync,
-    /// Something that is not watched has to happen: ask for it, less and less often.
-    Pause,
+    /// Something that is not watched has to happen: ask for it after this time, and then less and less often.
+    Pause(Duration),
 }
 
 /// Decides how long to wait after a run, by its outcome and the reason for it.
 fn wait_after(outcome: Outcome, reason: Option<&str>) -> Wait {
     match outcome {
         Outcome::Ready | Outcome::Suspended => Wait::Resync,
-        // The reason why a pod does not start is not watched, and a failure usually has no event.
-        Outcome::Waiting | Outcome::Failed => Wait::Pause,
+        // The reason why a pod does not start is not watched.
+        Outcome::Waiting if reason.is_some_and(|reason| IN_PROGRESS.contains(&reason)) => {
+            Wait::Pause(FIRST_PAUSE_IN_PROGRESS)
+        }
+        // A failure usually has no event.
+        Outcome::Waiting | Outcome::Failed => Wait::Pause(FIRST_PAUSE),
         Outcome::Invalid | Outcome::Refused => match reason {
-            Some(reason) if UNWATCHED_CAUSES.contains(&reason) => Wait::Pause,
+            Some(reason) if UNWATCHED_CAUSES.contains(&reason) => Wait::Pause(FIRST_PAUSE),
             _ => Wait::Resync,
         },
     }
@@ -69,6 +82,8 @@ struct Record {
     due: Instant,
     /// Whether a change was seen since the last run began.
     is_woken: bool,
+    /// When only its number of modules or users was written last.
+    counted_at: Option<Instant>,
 }
 
 impl Retries {
@@ -105,21 +120,34 @@ impl Retries {
         now: Instant,
     ) -> Duration {
         let mut records = self.lock();
-        let record =
-            records.entry(key.clone()).or_insert(Record { outcome, pauses: 0, due: now, is_woken: false });
+        let new = Record { outcome, pauses: 0, due: now, is_woken: false, counted_at: None };
+        let record = records.entry(key.clone()).or_insert(new);
         record.outcome = outcome;
         let pause = match wait_after(outcome, reason) {
             Wait::Resync => {
                 record.pauses = 0;
                 with_jitter(resync, key)
             }
-            Wait::Pause => {
+            Wait::Pause(first) => {
                 record.pauses = record.pauses.saturating_add(1);
-                with_jitter(growing_pause(record.pauses), &(key, record.pauses))
+                with_jitter(growing_pause(first, record.pauses), &(key, record.pauses))
             }
         };
         record.due = now + pause;
         pause
+    }
+
+    /// Whether a number may be written now that changes with every module: `None`, which is noted, or how long to
+    /// wait.
+    pub fn wait_before_count(&self, key: &ObjectKey, now: Instant) -> Option<Duration> {
+        let mut records = self.lock();
+        let record = records.get_mut(key)?;
+        let next = record.counted_at.map(|time| time + COUNT_INTERVAL);
+        let wait = next.and_then(|next| next.checked_duration_since(now)).filter(|wait| !wait.is_zero());
+        if wait.is_none() {
+            record.counted_at = Some(now);
+        }
+        wait
     }
 
     /// Whether the last run of an object failed.
@@ -169,8 +197,8 @@ pub(super) fn forget_object(context: &Context, key: &ObjectKey) -> Action {
     Action::await_change()
 }
 
-fn growing_pause(pauses: u32) -> Duration {
-    FIRST_PAUSE.saturating_mul(1 << pauses.saturating_sub(1).min(16)).min(MAX_PAUSE)
+fn growing_pause(first: Duration, pauses: u32) -> Duration {
+    first.saturating_mul(1 << pauses.saturating_sub(1).min(16)).min(MAX_PAUSE)
 }
 
 /// Shortens the period by up to a fifth, so that not all objects are reconciled at once. The jitter is
@@ -231,12 +259,14 @@ mod tests {
         let cases = [
             (Outcome::Ready, None, Wait::Resync),
             (Outcome::Suspended, Some("Suspended"), Wait::Resync),
-            (Outcome::Waiting, Some("RollingOut"), Wait::Pause),
-            (Outcome::Failed, Some("ObjectRejected"), Wait::Pause),
+            (Outcome::Waiting, Some("RollingOut"), Wait::Pause(FIRST_PAUSE_IN_PROGRESS)),
+            (Outcome::Waiting, Some("RightsPropagating"), Wait::Pause(FIRST_PAUSE)),
+            (Outcome::Failed, Some("ObjectRejected"), Wait::Pause(FIRST_PAUSE)),
             (Outcome::Invalid, Some("ClassInvalid"), Wait::Resync),
-            (Outcome::Invalid, Some("SecretNotFound"), Wait::Pause),
+            (Outcome::Invalid, Some("SecretNotFound"), Wait::Pause(FIRST_PAUSE)),
             (Outcome::Refused, Some("ModuleLimitReached"), Wait::Resync),
-            (Outcome::Refused, Some("DatabaseForeign"), Wait::Pause),
+            (Outcome::Refused, Some("DatabaseForeign"), Wait::Pause(FIRST_PAUSE)),
+            (Outcome::Refused, Some("Contested"), Wait::Resync),
         ];
         for (outcome, reason, expected) in cases {
             assert_eq!(wait_after(outcome, reason), expected, "{outcome:?} {reason:?}");
@@ -251,7 +281,7 @@ mod tests {
         }
         let missing = pauses_after(&Retries::default(), Outcome::Invalid, Some("SecretNotFound"), 8);
         assert_about(&missing, &growing);
-        assert_eq!(growing_pause(u32::MAX), MAX_PAUSE);
+        assert_eq!(growing_pause(FIRST_PAUSE, u32::MAX), MAX_PAUSE);
     }
 
     #[test]
@@ -280,6 +310,18 @@ mod tests {
         retries.wake(&key());
         assert_eq!(retries.begin(&key(), now), None, "it is woken");
         assert_eq!(retries.begin(&key(), now), Some(pause), "once");
+    }
+
+    #[test]
+    fn a_number_is_written_at_once_and_then_at_most_once_in_an_interval() {
+        let (retries, now) = (Retries::default(), Instant::now());
+        retries.end(&key(), Outcome::Ready, None, RESYNC, now);
+        assert_eq!(retries.wait_before_count(&key(), now), None);
+        assert_eq!(retries.wait_before_count(&key(), now), Some(COUNT_INTERVAL));
+        let second = Duration::from_secs(1);
+        assert_eq!(retries.wait_before_count(&key(), now + second), Some(COUNT_INTERVAL - second));
+        assert_eq!(retries.wait_before_count(&key(), now + COUNT_INTERVAL), None);
+        assert_eq!(retries.wait_before_count(&key(), now + COUNT_INTERVAL), Some(COUNT_INTERVAL));
     }
 
     #[test]

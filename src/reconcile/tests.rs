@@ -22,13 +22,15 @@ use super::context::{Context, Stores};
 use super::{class, drop_unread_metadata};
 use crate::api::ModuleClass;
 use crate::api::conditions::DEPLOYED;
-use crate::cluster::{Applied, Children, database::Server};
+use crate::cluster::{self, Applied, Children, database::Server};
 use crate::desired::{Kind, Tolerated};
 use crate::fixtures;
 use crate::serve::{Freshness, Health};
 use crate::settings::Settings;
 use crate::status::Outcome;
-use crate::tenant::{SEAL_KEY_BYTES, SealKey};
+use crate::tenant::{SEAL, SEAL_KEY_BYTES, SealKey};
+
+const ARS: &str = "055540004004";
 
 /// What an API server with one object was asked.
 #[derive(Default)]
@@ -79,7 +81,13 @@ fn context(client: Client, freshness: Freshness) -> Context {
     let server = Server::new(Path::new("none"));
     let key = SealKey::new(&[1; SEAL_KEY_BYTES], Timestamp::UNIX_EPOCH).unwrap();
     let stores = Stores { towns: filled(), classes: filled(), modules: filled() };
-    Context::new(client, Settings::default(), server, key, Tolerated::default(), health, stores)
+    let context =
+        Context::new(client, Settings::default(), server, key, Tolerated::default(), health, stores);
+    for kind in cluster::watched_kinds() {
+        context.ledger.take_in(kind, &Event::Init);
+        context.ledger.take_in(kind, &Event::InitDone);
+    }
+    context
 }
 
 #[tokio::test]
@@ -107,20 +115,26 @@ async fn invariant_15_nothing_is_deleted_while_a_watch_is_stale() {
     let freshness = Freshness::new([ApiResource::erase::<Service>(&())]);
     freshness.start(start);
     let context = context(client, freshness);
-    let obsolete = serde_json::from_value(json!({"apiVersion": "v1", "kind": "Service",
-        "metadata": {"name": "e-payment", "namespace": "mun-ahaus", "uid": "1"}}))
-    .unwrap();
-    let children = Children::from([((Kind::Service, "e-payment".to_owned()), obsolete)]);
-    let applied = Applied::default();
+    let key = context.seal_key.seal("Service", "mun-ahaus", "e-payment", ARS);
+    let obsolete = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "e-payment",
+        "namespace": "mun-ahaus", "uid": "1", "resourceVersion": "1", "annotations": {SEAL: key}}});
+    context.ledger.take_in(Kind::Service, &Event::Apply(serde_json::from_value(obsolete).unwrap()));
+    let objects = context.objects(ARS);
+    let children = cluster::module_children(objects, "mun-ahaus", "e-payment");
+    assert_eq!(children.len(), 1);
+    let prune = |children| {
+        let (context, applied) = (&context, Applied::default());
+        async move { context.prune(objects, "mun-ahaus", &children, &applied, DEPLOYED).await }
+    };
 
-    let stale = context.prune(&children, &applied, DEPLOYED).await.unwrap_err();
+    let stale = prune(children.clone()).await.unwrap_err();
     assert_eq!((stale.outcome, stale.reason), (Outcome::Waiting, "CacheStale"));
     assert!(stale.message.contains("Service: not listed yet"), "{}", stale.message);
     assert!(served.lock().unwrap().requests.is_empty());
-    context.prune(&Children::new(), &applied, DEPLOYED).await.expect("nothing to delete");
+    prune(Children::new()).await.expect("nothing to delete");
 
     context.freshness.record_list("services", start);
-    context.prune(&children, &applied, DEPLOYED).await.unwrap();
+    prune(children).await.unwrap();
     assert_eq!(served.lock().unwrap().requests, [Method::DELETE]);
 }
 

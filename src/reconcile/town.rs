@@ -18,7 +18,7 @@ use super::key::{ObjectKey, OwnKind};
 use super::retry;
 use crate::api::conditions::{ACCESS_READY, ISOLATED, MUNICIPALITY_CONDITIONS, NAMESPACE_READY, READY};
 use crate::api::{Municipality, MunicipalityStatus, ServiceModule};
-use crate::cluster::{self, Applied, Children, FINALIZER, TownObjects};
+use crate::cluster::{self, Applied, FINALIZER, TownObjects};
 use crate::desired::{self, AdditiveKind};
 use crate::status::{self, Outcome, Report, Step};
 use crate::tenant::{self, Ars, NamespaceClaim, Ownership, Rejection, Town, TownName};
@@ -68,22 +68,21 @@ async fn run_pipeline(raw: &Municipality, ctx: &Context, steps: &mut Vec<Step>) 
     let town = resolve_town(raw, ctx)?;
     let objects = ctx.objects(town.ars.as_str());
     let name = town.name.namespace();
-    let namespace = cluster::get_namespace(client, &name).await.map_err(failed(NAMESPACE_READY))?;
-    if let NamespaceClaim::Denied(rejection) = tenant::namespace_claim(raw, namespace.as_ref(), &ctx.seal_key)
-    {
-        return Err(rejection.into());
+    if !cluster::is_namespace_ready(objects, &name) {
+        let namespace = cluster::get_namespace(client, &name).await.map_err(failed(NAMESPACE_READY))?;
+        let claim = tenant::namespace_claim(raw, namespace.as_ref(), &ctx.seal_key);
+        if let NamespaceClaim::Denied(rejection) = claim {
+            return Err(rejection.into());
+        }
     }
     cluster::add_finalizer(&Api::all(client.clone()), raw).await.map_err(failed(READY))?;
 
     let waves = desired::town::plan(&town, &ctx.settings).into_waves();
-    let none = Children::new();
-    cluster::apply(objects, vec![waves.namespace], &none, &mut applied)
-        .await
-        .map_err(failed(NAMESPACE_READY))?;
+    cluster::apply(objects, vec![waves.namespace], &mut applied).await.map_err(failed(NAMESPACE_READY))?;
     steps.push(Step::ready(NAMESPACE_READY, "Created", format!("namespace {name} exists")));
 
-    cluster::apply(objects, vec![waves.operator], &none, &mut applied).await.map_err(failed(ACCESS_READY))?;
-    if applied.changed {
+    cluster::apply(objects, vec![waves.operator], &mut applied).await.map_err(failed(ACCESS_READY))?;
+    if applied.has_changed {
         let message = "the operator waits until its new rights in the namespace take effect".to_owned();
         return Err(Step {
             condition: ACCESS_READY,
@@ -92,18 +91,16 @@ async fn run_pipeline(raw: &Municipality, ctx: &Context, steps: &mut Vec<Step>) 
             message,
         });
     }
-    let children = cluster::list_town_children(objects, &town.name).await.map_err(failed(ACCESS_READY))?;
-    cluster::apply(objects, vec![waves.administrators], &children, &mut applied)
-        .await
-        .map_err(failed(ACCESS_READY))?;
+    cluster::apply(objects, vec![waves.administrators], &mut applied).await.map_err(failed(ACCESS_READY))?;
     let bindings =
         find_foreign(objects, &name, AdditiveKind::RoleBinding).await.map_err(failed(ACCESS_READY))?;
     let bound = || Step::ready(ACCESS_READY, "Bound", "administrators and operator have their rights");
     // What somebody else made is reported, and the run goes on: the town needs its isolation all the more.
     steps.push(bindings.unwrap_or_else(bound));
 
-    cluster::apply(objects, waves.isolation, &children, &mut applied).await.map_err(failed(ISOLATED))?;
-    ctx.prune(&children, &applied, ISOLATED).await?;
+    cluster::apply(objects, waves.isolation, &mut applied).await.map_err(failed(ISOLATED))?;
+    let children = cluster::town_children(objects, &town.name);
+    ctx.prune(objects, &name, &children, &applied, ISOLATED).await?;
     let policies =
         find_foreign(objects, &name, AdditiveKind::NetworkPolicy).await.map_err(failed(ISOLATED))?;
     let routes = find_foreign(objects, &name, AdditiveKind::HTTPRoute).await.map_err(failed(ISOLATED))?;
@@ -140,6 +137,7 @@ async fn clean_up(raw: &Municipality, ctx: &Context) -> Option<Report> {
     match remove_namespace(raw, ctx).await {
         Ok(None) => {
             let removed = cluster::remove_finalizer(&Api::all(ctx.client.clone()), raw).await;
+            ctx.unwatched.forget(&format!("{}{}", TownName::NAMESPACE_PREFIX, raw.name_any()));
             removed.err().map(|error| failure_report(&error))
         }
         Ok(Some(waiting)) => Some(Report { steps: vec![waiting] }),
@@ -252,6 +250,10 @@ async fn count_modules(raw: &Municipality, pause: Duration, ctx: &Context) -> Ac
     let modules = ctx.index.count_modules(&format!("{}{name}", TownName::NAMESPACE_PREFIX));
     if raw.status.as_ref().is_some_and(|status| status.modules == Some(modules)) {
         return Action::requeue(pause);
+    }
+    let key = ObjectKey::town(&name);
+    if let Some(until_next) = ctx.retries.wait_before_count(&key, Instant::now()) {
+        return Action::requeue(until_next.min(pause));
     }
     let api = Api::<Municipality>::all(ctx.client.clone());
     match cluster::write_module_count(&api, &name, modules).await {

@@ -7,11 +7,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::stream::{self, Stream, StreamExt};
-use kube::api::{DynamicObject, ObjectMeta};
-use kube::core::{ApiResource, DeserializeGuard, PartialObjectMeta};
+use kube::api::DynamicObject;
+use kube::core::{ApiResource, DeserializeGuard};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::{Api, Client};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::index::Wakes;
@@ -19,9 +19,10 @@ use super::key::{ObjectKey, OwnKind};
 use super::record_lists;
 use super::retry::Retries;
 use crate::api::{ModuleClass, Municipality, ServiceModule};
-use crate::desired::{AdditiveKind, KINDS, Kind, labels};
+use crate::cluster::{Change, Ledger, watched_kinds};
+use crate::desired::{AdditiveKind, Kind, labels};
 use crate::serve::Freshness;
-use crate::tenant::{SEAL, TownName};
+use crate::tenant::TownName;
 
 type RefStream<K> = Pin<Box<dyn Stream<Item = ObjectRef<DeserializeGuard<K>>> + Send>>;
 
@@ -91,28 +92,17 @@ impl Triggers {
     }
 
     /// Triggers the object that the child is made for, which its namespace and name tell. Labels do not: they
-    /// may have been removed or forged, and that is what is to be repaired.
-    fn child_changed(&self, kind: Kind, namespace: Option<&str>, name: &str) {
-        match namespace {
-            Some(namespace) if !labels::is_town_object(name) => {
-                self.trigger(&ObjectKey::module(namespace, name))
-            }
-            namespace => {
-                let namespace = if kind == Kind::Namespace { name } else { namespace.unwrap_or_default() };
-                if let Some(town) = TownName::from_namespace(namespace) {
-                    self.trigger(&ObjectKey::town(town.as_str()));
-                }
-            }
+    /// may have been removed or forged, and that is what is to be repaired. An additive object without a seal
+    /// concerns the town, too: somebody else made it, or removed the seal. Admission lets nobody but the operator
+    /// write one.
+    fn child_changed(&self, Change { key, is_sealed }: &Change) {
+        let namespace = if key.kind == Kind::Namespace { &key.name } else { &key.namespace };
+        let Some(town) = TownName::from_namespace(namespace) else { return };
+        let is_of_town = key.kind == Kind::Namespace || labels::is_town_object(&key.name);
+        if !is_of_town {
+            self.trigger(&ObjectKey::module(namespace, &key.name));
         }
-    }
-
-    /// Triggers the town of the namespace if the object carries no seal: somebody else made it, or removed the
-    /// seal. Admission lets nobody but the operator write one.
-    fn additive_changed(&self, object: &ObjectMeta) {
-        let has_seal = object.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(SEAL));
-        if let Some(town) =
-            object.namespace.as_deref().filter(|_| !has_seal).and_then(TownName::from_namespace)
-        {
+        if is_of_town || (!is_sealed && is_additive(key.kind)) {
             self.trigger(&ObjectKey::town(town.as_str()));
         }
     }
@@ -122,39 +112,38 @@ fn is_additive(kind: Kind) -> bool {
     AdditiveKind::ALL.iter().any(|additive| additive.kind() == kind)
 }
 
-/// The kinds of children that are watched. Secrets and ConfigMaps are not, since the operator has no
-/// cluster-wide right to read them: their drift is repaired by the periodic resync.
-fn watched_kinds() -> impl Iterator<Item = Kind> {
-    KINDS.iter().copied().filter(|kind| !matches!(kind, Kind::Secret | Kind::ConfigMap))
-}
-
 /// How the API server names the kinds of children that are watched.
 pub(super) fn watched_children() -> impl Iterator<Item = ApiResource> {
     watched_kinds().map(Kind::api_resource)
 }
 
-/// Watches the metadata of the objects that the operator has applied, and triggers their owners. Of the
-/// additive kinds, the objects of everybody are watched.
-pub(super) async fn watch_children(client: Client, triggers: Arc<Triggers>, freshness: Arc<Freshness>) {
+/// Watches the objects that the operator has made, keeps the ledger up to date, and triggers the owners of those
+/// that changed. Of the additive kinds, the objects of everybody are watched.
+pub(super) async fn watch_children(
+    client: Client,
+    triggers: Arc<Triggers>,
+    ledger: Arc<Ledger>,
+    freshness: Arc<Freshness>,
+) {
     let streams = watched_kinds().map(|kind| {
         let resource = kind.api_resource();
-        let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(client.clone(), &resource);
-        let everything = watcher::Config::default().any_semantic();
+        let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+        // Objects arrive one by one: a list of all Deployments would be held in memory at once.
+        let everything = watcher::Config::default().streaming_lists();
         let config = match is_additive(kind) {
             true => everything,
             false => everything.labels(&format!("{}=rathaus", labels::MANAGED_BY)),
         };
         let record_list = record_lists(resource.plural, freshness.clone());
-        let events = watcher(api, config).default_backoff().inspect(record_list).touched_objects();
+        let events = watcher(api, config).default_backoff().inspect(record_list);
         events.map(move |event| (kind, event)).boxed()
     });
     stream::select_all(streams)
         .for_each(|(kind, event)| {
             // Errors are logged where lists are recorded; the watch is restarted after each.
-            if let Ok(child) = event {
-                triggers.child_changed(kind, child.namespace().as_deref(), &child.name_any());
-                if is_additive(kind) {
-                    triggers.additive_changed(child.meta());
+            if let Ok(event) = event {
+                for change in ledger.take_in(kind, &event) {
+                    triggers.child_changed(&change);
                 }
             }
             futures::future::ready(())
@@ -167,24 +156,33 @@ mod tests {
     use futures::FutureExt;
 
     use super::*;
+    use crate::cluster::RowKey;
 
     #[test]
     fn a_changed_child_triggers_its_owner_whatever_its_labels_say() {
         let (triggers, mut receivers) = Triggers::new(Arc::default());
-        triggers.child_changed(Kind::Deployment, Some("mun-ahaus"), "e-payment");
+        let change = |kind, namespace: &str, name: &str, is_sealed| {
+            let key = RowKey { namespace: namespace.to_owned(), name: name.to_owned(), kind };
+            triggers.child_changed(&Change { key, is_sealed });
+        };
+        change(Kind::Deployment, "mun-ahaus", "e-payment", true);
         let module = receivers.modules.next().now_or_never().flatten().unwrap();
         assert_eq!((module.namespace.as_deref(), module.name.as_str()), (Some("mun-ahaus"), "e-payment"));
+        assert!(receivers.towns.next().now_or_never().is_none());
         for (kind, namespace, name) in [
-            (Kind::Namespace, None, "mun-ahaus"),
-            (Kind::ResourceQuota, Some("mun-ahaus"), "rathaus"),
-            (Kind::NetworkPolicy, Some("mun-ahaus"), "rathaus-default-deny"),
+            (Kind::Namespace, "", "mun-ahaus"),
+            (Kind::ResourceQuota, "mun-ahaus", "rathaus"),
+            (Kind::NetworkPolicy, "mun-ahaus", "rathaus-default-deny"),
         ] {
-            triggers.child_changed(kind, namespace, name);
+            change(kind, namespace, name, true);
             let town = receivers.towns.next().now_or_never().flatten().unwrap();
             assert_eq!(town.name, "ahaus", "{kind:?}");
         }
+        // What somebody else opened concerns the town, whatever its name is.
+        change(Kind::NetworkPolicy, "mun-ahaus", "open", false);
+        assert_eq!(receivers.towns.next().now_or_never().flatten().unwrap().name, "ahaus");
         // A namespace of somebody else.
-        triggers.child_changed(Kind::Namespace, None, "default");
+        change(Kind::Namespace, "", "default", true);
         assert!(receivers.towns.next().now_or_never().is_none());
     }
 }

@@ -35,7 +35,8 @@ const IN_PROGRESS_REASONS: [&str; 6] = [
 
 /// Returns one event for each condition whose status or reason changed. `Ready` is left out if another
 /// condition has the same reason, since that condition has an event already; so is `Stalled`, which repeats
-/// the reason of `Ready`.
+/// the reason of `Ready`. Of conditions that became true, only `Ready` has one: each event is a request, and the
+/// others are steps on the way to it.
 pub fn condition_events(before: &[Condition], after: &[Condition]) -> Vec<ConditionEvent> {
     let is_unchanged = |c: &Condition| {
         before.iter().any(|b| (&b.type_, &b.status, &b.reason) == (&c.type_, &c.status, &c.reason))
@@ -45,11 +46,11 @@ pub fn condition_events(before: &[Condition], after: &[Condition]) -> Vec<Condit
         c.type_ == STALLED
             || (c.type_ == READY && after.iter().filter(others).any(|other| other.reason == c.reason))
     };
+    let is_step = |c: &Condition| c.status == "True" && c.type_ != READY;
+    let is_in_progress = |c: &Condition| IN_PROGRESS_REASONS.contains(&c.reason.as_str());
     after
         .iter()
-        .filter(|c| {
-            !is_unchanged(c) && !repeats_another(c) && !IN_PROGRESS_REASONS.contains(&c.reason.as_str())
-        })
+        .filter(|c| !is_unchanged(c) && !repeats_another(c) && !is_step(c) && !is_in_progress(c))
         .map(|condition| ConditionEvent {
             warning: condition.status == "False",
             reason: condition.reason.clone(),
@@ -91,7 +92,7 @@ mod tests {
         let ready = [condition(READY, "True", "Ready"), condition("ClassAccepted", "True", "Accepted")];
         assert_eq!(events(&[], &failed), [(true, "ClassNotFound".to_owned())]);
         assert_eq!(events(&failed, &failed), []);
-        assert_eq!(events(&failed, &ready), [(false, "Ready".to_owned()), (false, "Accepted".to_owned())]);
+        assert_eq!(events(&failed, &ready), [(false, "Ready".to_owned())]);
     }
 
     #[test]

@@ -14,6 +14,6 @@ mod report;
 pub use conditions::{NOT_RECONCILED, current_ready, is_condition_true, merge_conditions};
 pub use events::{ConditionEvent, condition_events};
 pub use foreign::{Isolation, isolation, report_foreign};
-pub use module::{evaluate as evaluate_module, is_available};
+pub use module::evaluate as evaluate_module;
 pub use removal::describe_removal;
 pub use report::{Outcome, Report, Step};

@@ -1,41 +1,26 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
-//! Evaluates the state of a module's Deployment, pods and HTTPRoute, as the API server returned them.
+//! Evaluates the state of a module's Deployment, pods and HTTPRoute, as they are in the cluster.
 
-use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::report::{Outcome, Step};
 use crate::api::conditions::{DEPLOYED, ROUTED};
-use crate::api::{HTTPRoute, ParentStatus};
-use crate::cluster::Applied;
-use crate::desired::Kind;
+use crate::cluster::{Applied, Rollout, RouteDecision};
 
 /// Evaluates the conditions `Deployed` and `Routed`. `pods` are the module's pods; they explain why the
 /// Deployment is not available. `shows_logs` tells whether the explanation may contain log lines: they can
 /// contain secrets, and more people read a status than a log.
 pub fn evaluate(applied: &Applied, pods: &[Pod], shows_logs: bool) -> Vec<Step> {
-    let deployed = match applied.first_of_kind::<Deployment>(Kind::Deployment) {
-        Some(deployment) if is_available(&deployment) => {
+    let deployed = match applied.rollout() {
+        Some(rollout) if rollout.is_complete => {
             Step::ready(DEPLOYED, "Available", "all pods run what the spec says")
         }
-        Some(deployment) => evaluate_unavailable(&deployment, pods, shows_logs),
+        Some(rollout) => evaluate_unavailable(rollout, pods, shows_logs),
         None => step(DEPLOYED, Outcome::Waiting, "Pending", "the Deployment does not exist yet"),
     };
-    vec![deployed, evaluate_route(applied.first_of_kind::<HTTPRoute>(Kind::HTTPRoute).as_ref())]
-}
-
-/// Whether all pods of a Deployment are made from its current template and are available.
-pub fn is_available(deployment: &Deployment) -> bool {
-    let desired = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
-    deployment.status.as_ref().is_some_and(|status| {
-        status.observed_generation >= deployment.metadata.generation
-            && status.updated_replicas == Some(desired)
-            && status.available_replicas == Some(desired)
-            && status.replicas == Some(desired)
-    })
+    vec![deployed, evaluate_route(applied.route())]
 }
 
 fn step(condition: &'static str, outcome: Outcome, reason: &'static str, message: impl Into<String>) -> Step {
@@ -44,41 +29,33 @@ fn step(condition: &'static str, outcome: Outcome, reason: &'static str, message
 
 /// Explains why a Deployment is not available: the cluster refuses its pods, a pod fails, or it is
 /// rolling out.
-fn evaluate_unavailable(deployment: &Deployment, pods: &[Pod], shows_logs: bool) -> Step {
-    let status = deployment.status.clone().unwrap_or_default();
-    let refusal =
-        status.conditions.iter().flatten().find(|c| c.type_ == "ReplicaFailure" && c.status == "True");
-    if let Some(refusal) = refusal {
-        let message = refusal.message.clone().unwrap_or_default();
-        return if message.contains("exceeded quota") {
+fn evaluate_unavailable(rollout: &Rollout, pods: &[Pod], shows_logs: bool) -> Step {
+    if let Some(refusal) = &rollout.refusal {
+        return if refusal.contains("exceeded quota") {
             let advice = "choose a smaller plan, remove a module, or ask state IT for a larger quota";
             step(
                 DEPLOYED,
                 Outcome::Refused,
                 "QuotaExceeded",
-                format!("pods do not fit the municipality's quota: {message}; {advice}"),
+                format!("pods do not fit the municipality's quota: {refusal}; {advice}"),
             )
         } else {
             step(
                 DEPLOYED,
                 Outcome::Refused,
                 "PodsRefused",
-                format!("the cluster refuses the pods: {message}; ask state IT"),
+                format!("the cluster refuses the pods: {refusal}; ask state IT"),
             )
         };
     }
     if let Some(step) = pods.iter().find_map(|pod| evaluate_pod(pod, shows_logs)) {
         return step;
     }
-    let (available, desired) = (
-        status.available_replicas.unwrap_or(0).min(status.updated_replicas.unwrap_or(0)),
-        deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1),
-    );
     step(
         DEPLOYED,
         Outcome::Waiting,
         "RollingOut",
-        format!("{available} of {desired} pods are available; wait"),
+        format!("{} of {} pods are available; wait", rollout.available, rollout.desired),
     )
 }
 
@@ -151,55 +128,29 @@ fn evaluate_container(
     Some(step(DEPLOYED, Outcome::Waiting, reason, message))
 }
 
-fn evaluate_route(route: Option<&HTTPRoute>) -> Step {
-    let Some(route) = route else {
-        return step(
+fn evaluate_route(route: Option<&RouteDecision>) -> Step {
+    match route {
+        None => step(
             ROUTED,
             Outcome::Waiting,
             "NotYetAvailable",
             "the route is created once the pods have become available",
-        );
-    };
-    let conditions = current_conditions(route);
-    if let Some(refusal) = conditions.iter().find(|c| c.status == "False") {
-        let message = format!(
-            "the gateway does not serve {}: {} ({}); ask state IT",
-            route.spec.hostnames.join(", "),
-            refusal.message,
-            refusal.reason
-        );
-        return step(ROUTED, Outcome::Refused, "RouteRejected", message);
+        ),
+        Some(RouteDecision::Rejected { hostnames, reason, message }) => {
+            let message =
+                format!("the gateway does not serve {hostnames}: {message} ({reason}); ask state IT");
+            step(ROUTED, Outcome::Refused, "RouteRejected", message)
+        }
+        Some(RouteDecision::Accepted) => {
+            Step::ready(ROUTED, "Accepted", "the gateway sends requests for the host name to the module")
+        }
+        Some(RouteDecision::Pending) => step(
+            ROUTED,
+            Outcome::Waiting,
+            "GatewayPending",
+            "the gateway has not answered yet; if this persists, ask state IT whether the Gateway in the settings exists",
+        ),
     }
-    if conditions.iter().any(|c| c.type_ == "Accepted" && c.status == "True") {
-        return Step::ready(ROUTED, "Accepted", "the gateway sends requests for the host name to the module");
-    }
-    step(
-        ROUTED,
-        Outcome::Waiting,
-        "GatewayPending",
-        "the gateway has not answered yet; if this persists, ask state IT whether the Gateway in the settings exists",
-    )
-}
-
-/// The conditions `Accepted` and `ResolvedRefs` that decide about a route: those that the Gateway of its
-/// spec has written about its current generation. Another controller may add the status of a parent that
-/// the spec does not name, and an older generation may have had another host name. Conditions of other
-/// types are ignored, since implementations add some of which `False` is the good state.
-fn current_conditions(route: &HTTPRoute) -> Vec<&Condition> {
-    let namespace = route.metadata.namespace.as_deref();
-    let is_ours = |parent: &&ParentStatus| {
-        let ours = route.spec.parent_refs.iter().map(|parent| parent.gateway(namespace));
-        ours.into_iter().any(|gateway| gateway == parent.parent_ref.gateway(namespace))
-    };
-    let is_current = |condition: &&Condition| {
-        route.metadata.generation.is_some() && condition.observed_generation == route.metadata.generation
-    };
-    let parents = route.status.iter().flat_map(|status| &status.parents).filter(is_ours);
-    parents
-        .flat_map(|parent| &parent.conditions)
-        .filter(is_current)
-        .filter(|condition| matches!(condition.type_.as_str(), "Accepted" | "ResolvedRefs"))
-        .collect()
 }
 
 #[cfg(test)]
@@ -270,61 +221,21 @@ mod tests {
         }
     }
 
-    /// A route in its second generation with this status of parents.
-    fn route(parents: Value) -> HTTPRoute {
-        serde_json::from_value(json!({
-            "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
-            "metadata": {"name": "e-payment", "namespace": "mun-ahaus", "generation": 2},
-            "spec": {"parentRefs": [{"name": "public", "namespace": "rathaus-gateway"}],
-                "hostnames": ["e-payment.ahaus.rathaus.example"], "rules": []},
-            "status": {"parents": parents},
-        }))
-        .unwrap()
-    }
-
-    fn parent(gateway: Value, type_: &str, status: &str, generation: Value) -> Value {
-        json!({"parentRef": gateway, "controllerName": "example.net/gateway", "conditions": [{
-            "type": type_, "status": status, "reason": "NoMatchingListenerHostname", "message": "no listener",
-            "observedGeneration": generation, "lastTransitionTime": "2026-01-01T00:00:00Z"}]})
-    }
-
-    fn reason_of(parents: Value) -> &'static str {
-        evaluate_route(Some(&route(parents))).reason
-    }
-
     #[test]
-    fn our_gateway_decides_about_the_current_generation_of_a_route() {
-        let ours = || json!({"name": "public", "namespace": "rathaus-gateway", "kind": "Gateway"});
-        let says = |type_, status| reason_of(json!([parent(ours(), type_, status, json!(2))]));
-        assert_eq!(says("Accepted", "True"), "Accepted");
-        assert_eq!(says("Accepted", "False"), "RouteRejected");
-        assert_eq!(says("ResolvedRefs", "False"), "RouteRejected");
-        assert_eq!(says("Accepted", "Unknown"), "GatewayPending");
-        assert_eq!(says("PartiallyInvalid", "False"), "GatewayPending");
-    }
-
-    #[test]
-    fn status_of_an_older_generation_of_a_route_decides_nothing() {
-        let ours = || json!({"name": "public", "namespace": "rathaus-gateway"});
-        for generation in [json!(1), json!(3), Value::Null] {
-            for status in ["True", "False"] {
-                let parents = json!([parent(ours(), "Accepted", status, generation.clone())]);
-                assert_eq!(reason_of(parents), "GatewayPending", "{status} for generation {generation}");
-            }
-        }
-    }
-
-    #[test]
-    fn status_of_another_parent_of_a_route_decides_nothing() {
-        for other in [
-            json!({"name": "internal", "namespace": "rathaus-gateway"}),
-            json!({"name": "public", "namespace": "elsewhere"}),
-            json!({"name": "public"}),
+    fn the_route_is_ready_once_the_gateway_serves_it() {
+        let rejected = RouteDecision::Rejected {
+            hostnames: "e-payment.ahaus.rathaus.example".to_owned(),
+            reason: "NoMatchingListenerHostname".to_owned(),
+            message: "no listener".to_owned(),
+        };
+        for (route, outcome, reason) in [
+            (None, Outcome::Waiting, "NotYetAvailable"),
+            (Some(RouteDecision::Pending), Outcome::Waiting, "GatewayPending"),
+            (Some(RouteDecision::Accepted), Outcome::Ready, "Accepted"),
+            (Some(rejected), Outcome::Refused, "RouteRejected"),
         ] {
-            for status in ["True", "False"] {
-                let parents = json!([parent(other.clone(), "Accepted", status, json!(2))]);
-                assert_eq!(reason_of(parents), "GatewayPending", "{status} by {other}");
-            }
+            let step = evaluate_route(route.as_ref());
+            assert_eq!((step.outcome, step.reason), (outcome, reason));
         }
     }
 }

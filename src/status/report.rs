@@ -68,6 +68,7 @@ fn classify(error: &cluster::Error) -> (Outcome, &'static str) {
         E::Foreign { .. } => (Outcome::Refused, "ObjectForeign"),
         E::Unsealed { .. } => (Outcome::Refused, "UpgradeNeeded"),
         E::Terminating { .. } => (Outcome::Waiting, "ObjectTerminating"),
+        E::Contested { .. } => (Outcome::Refused, "Contested"),
         E::SealKeyLost { .. } => (Outcome::Failed, "SealKeyLost"),
         E::Forbidden { .. } => (Outcome::Failed, "RightsMissing"),
         E::Rejected { .. } => (Outcome::Failed, "ObjectRejected"),

@@ -62,11 +62,17 @@ impl SealKey {
     /// the same time wherever two seals differ.
     pub fn verify(&self, kind: &str, meta: &ObjectMeta, ars: &str) -> bool {
         let seal = meta.annotations.as_ref().and_then(|annotations| annotations.get(SEAL));
-        let Some(seal) = seal.and_then(|seal| URL_SAFE_NO_PAD.decode(seal).ok()) else { return false };
         let (namespace, name) = (meta.namespace.as_deref(), meta.name.as_deref());
-        self.compute(kind, namespace.unwrap_or_default(), name.unwrap_or_default(), ars)
-            .verify_slice(&seal)
-            .is_ok()
+        seal.is_some_and(|seal| {
+            self.verify_seal(kind, namespace.unwrap_or_default(), name.unwrap_or_default(), ars, seal)
+        })
+    }
+
+    /// Whether this is the seal of the object of that kind, namespace and name for this ARS.
+    pub fn verify_seal(&self, kind: &str, namespace: &str, name: &str, ars: &str, seal: &str) -> bool {
+        URL_SAFE_NO_PAD
+            .decode(seal)
+            .is_ok_and(|seal| self.compute(kind, namespace, name, ars).verify_slice(&seal).is_ok())
     }
 
     fn compute(&self, kind: &str, namespace: &str, name: &str, ars: &str) -> Hmac<Sha256> {

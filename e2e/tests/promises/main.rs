@@ -109,7 +109,7 @@ fn side_by_side() -> Vec<Trial> {
 fn alone() -> Vec<Trial> {
     promises![
         quiet_when_nothing_changes::invariant_1_nothing_is_written_when_nothing_changes_nor_after_a_restart,
-        one_change_costs_what_depends_on_it::invariant_12_one_deletion_is_work_for_its_own_town_and_a_refused_module_for_nobody,
+        one_change_costs_what_depends_on_it::invariant_12_one_module_is_work_for_its_own_town_and_a_refused_one_for_nobody,
         one_leads::when_the_leader_goes_another_replica_takes_over,
         killing_loses_nothing::invariant_7_a_killed_operator_leaves_nothing_half_made,
         a_dead_database_is_told::a_database_server_that_is_down_is_told_and_clears_when_it_is_back,

@@ -24,6 +24,9 @@ use crate::support::{TOKEN, Town, eventually, is_long_run};
 
 /// A multiple of ten: one payment in ten is cancelled, one in ten fails.
 const PAYMENTS: usize = 400;
+
+/// After at most so many payments, a pod is killed.
+const PAYMENTS_BETWEEN_KILLS: usize = 50;
 const PAYMENTS_OF_A_LONG_RUN: usize = 2_000;
 const CLIENTS: usize = 10;
 /// For all payments; a call that fails is repeated until then.
@@ -96,7 +99,11 @@ async fn disturb(pods: Api<Pod>, payments: usize, done: Arc<AtomicUsize>) -> usi
     let (mut killed, mut stopped) = (0, false);
     while done.load(Ordering::Relaxed) < payments {
         let pause = Duration::from_millis(rand::rng().random_range(500..2500));
-        tokio::time::sleep(pause).await;
+        let (start, before) = (Instant::now(), done.load(Ordering::Relaxed));
+        // On a fast machine, all payments would end within a few pauses.
+        while start.elapsed() < pause && done.load(Ordering::Relaxed) < before + PAYMENTS_BETWEEN_KILLS {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         if !stopped && done.load(Ordering::Relaxed) > payments / 2 {
             stopped = true;
             e2e::database::stop().await.unwrap();

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::{DeleteParams, DynamicObject, ListParams, PostParams};
 use kube::{Api, ResourceExt};
-use rathaus::cluster::{TownObjects, get_seal_key, list_unsealed, write_seal};
+use rathaus::cluster::{Ledger, TownObjects, get_seal_key, list_unsealed, write_seal};
 use rathaus::desired::{KINDS, Kind, Tolerated};
 use rathaus::tenant::{SEAL, TownName};
 use serde_json::json;
@@ -39,13 +39,22 @@ pub async fn what_an_earlier_version_made_waits_for_its_seal_and_goes_on_with_it
     town.module_ready("e-payment").await;
 
     let before = pods(&town).await;
+    let password = "SELECT rolpassword FROM pg_authid WHERE rolname = 'way-a_e-payment'";
+    let password_before = e2e::database::sql(password).await.unwrap();
+    // As after an upgrade that was interrupted. The pods use the password in the Secret.
+    let unsealed = json!({"metadata": {"annotations": {SEAL: null}}});
+    merge(&town.api::<Secret>(), "e-payment", unsealed).await;
+    town.change(json!({"spec": {"contact": {"email": "anders@town.example"}}})).await;
+    town.module_says("e-payment", "Deployed", "False", "UpgradeNeeded").await;
+    assert_eq!(e2e::database::sql(password).await.unwrap(), password_before, "the password stays");
+
     remove_seals(&town).await;
     let refused = town.municipality_says("NamespaceReady", "False", "UpgradeNeeded").await;
     assert!(message(&refused.status.unwrap().conditions, "Ready").contains("rathaus upgrade --plan"));
 
     let key = get_seal_key(&client, SYSTEM).await.unwrap().unwrap();
-    let tolerated = Tolerated::default();
-    let objects = TownObjects { client: &client, key: &key, tolerated: &tolerated, ars: "055990415415" };
+    let ledger = Ledger::new(Tolerated::default());
+    let objects = TownObjects { client: &client, key: &key, ledger: &ledger, ars: "055990415415" };
     let name = TownName::parse("way-a").unwrap();
     let unsealed = list_unsealed(objects, &name).await.unwrap();
     let kinds: BTreeSet<Kind> = unsealed.iter().map(|(kind, _)| *kind).collect();
@@ -58,6 +67,7 @@ pub async fn what_an_earlier_version_made_waits_for_its_seal_and_goes_on_with_it
     town.ready().await;
     town.module_ready("e-payment").await;
     assert_eq!(pods(&town).await, before, "no pod was replaced");
+    assert_eq!(e2e::database::sql(password).await.unwrap(), password_before, "no password was replaced");
     town.remove().await;
 }
 

@@ -14,6 +14,8 @@ mod service;
 mod service_account;
 mod volumes;
 
+use std::fmt;
+
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -29,7 +31,7 @@ use crate::api::{HTTPRoute, ServiceModule};
 use crate::settings::Settings;
 use crate::tenant::Module;
 
-pub use secret::URL_KEY as DATABASE_URL_KEY;
+pub use secret::{CA_KEY as DATABASE_CA_KEY, URL_KEY as DATABASE_URL_KEY};
 
 /// How a module connects to its database.
 #[derive(Clone, PartialEq)]
@@ -38,6 +40,13 @@ pub struct DatabaseAccess {
     pub url: String,
     /// Certificate authority of the database server (PEM), if state IT provided one.
     pub ca: Option<String>,
+}
+
+/// The URL contains a password and is not printed.
+impl fmt::Debug for DatabaseAccess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DatabaseAccess").finish_non_exhaustive()
+    }
 }
 
 /// The issuer of ServiceAccount tokens, which is the API server, and the keys to verify them.
