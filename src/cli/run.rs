@@ -75,7 +75,6 @@ pub async fn execute(args: Args) -> anyhow::Result<()> {
         name: "rathaus".to_owned(),
         identity: args.pod_name,
     };
-    let server = Server::new(&args.database_dir);
     let mut failure = None;
     let lead = elector.run(&stop, |term| {
         let failure = &mut failure;
@@ -84,6 +83,7 @@ pub async fn execute(args: Args) -> anyhow::Result<()> {
             // Only the leader creates the key: a leader of an older version has made its last object by then.
             match cluster::keep_seal_key(&client, &args.pod_namespace).await {
                 Ok(key) => {
+                    let server = Server::new(&args.database_dir, key.clone());
                     let clients = Clients { requests: client, watches: watch_client };
                     reconcile::run(clients, settings, server, key, tolerated, health.clone(), term).await;
                 }

@@ -78,8 +78,8 @@ fn context(client: Client, freshness: Freshness) -> Context {
         store
     }
     let health = Arc::new(Health { freshness: Arc::new(freshness), ..Health::default() });
-    let server = Server::new(Path::new("none"));
     let key = SealKey::new(&[1; SEAL_KEY_BYTES], Timestamp::UNIX_EPOCH).unwrap();
+    let server = Server::new(Path::new("none"), key.clone());
     let stores = Stores { towns: filled(), classes: filled(), modules: filled() };
     let context =
         Context::new(client, Settings::default(), server, key, Tolerated::default(), health, stores);

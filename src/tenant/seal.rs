@@ -3,11 +3,15 @@
 
 //! The seal: an annotation by which the operator recognises its own objects. Labels, owner references and
 //! names of field managers can be written by anyone who may create an object; a seal takes the key.
+//!
+//! From the same key follow the passwords of the modules' databases and the id of the installation, so that a
+//! cluster that is built anew with this key finds its databases, and its modules can log in there.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hkdf::{Hkdf, InvalidLength};
 use hmac::{Hmac, KeyInit, Mac};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::ObjectMeta;
@@ -19,10 +23,16 @@ pub const SEAL: &str = "rathaus.dev/seal";
 /// Length of the key in bytes.
 pub const SEAL_KEY_BYTES: usize = 32;
 
+/// Counts the passwords that one module can have.
+const PASSWORD_EPOCH: u8 = 1;
+const PASSWORD_BYTES: usize = 32;
+const INSTALLATION_BYTES: usize = 8;
+
 /// The key that seals are made and checked with. It does not print itself.
 #[derive(Clone)]
 pub struct SealKey {
     mac: Hmac<Sha256>,
+    derivation: Hkdf<Sha256>,
     created: Timestamp,
 }
 
@@ -41,7 +51,8 @@ impl SealKey {
         if bytes.len() != SEAL_KEY_BYTES {
             return Err(invalid());
         }
-        Ok(Self { mac: Hmac::new_from_slice(bytes).map_err(|_| invalid())?, created })
+        let mac = Hmac::new_from_slice(bytes).map_err(|_| invalid())?;
+        Ok(Self { mac, derivation: Hkdf::new(None, bytes), created })
     }
 
     /// When the key was created. The operator creates it before it makes the first sealed object.
@@ -73,6 +84,29 @@ impl SealKey {
         URL_SAFE_NO_PAD
             .decode(seal)
             .is_ok_and(|seal| self.compute(kind, namespace, name, ars).verify_slice(&seal).is_ok())
+    }
+
+    /// Returns the password of a new module's database role: HKDF-SHA256 (RFC 5869) of the key for the
+    /// municipality with this ARS and the module of this name, in base64url.
+    ///
+    /// # Errors
+    /// Never, since the password is far shorter than what HKDF can derive.
+    pub fn database_password(&self, ars: &str, module: &str) -> Result<String, InvalidLength> {
+        // Neither an ARS nor a name has a line break, so that no two modules have the same text.
+        let info = format!("rathaus database password\n{ars}\n{module}\n{PASSWORD_EPOCH}");
+        let mut bytes = [0; PASSWORD_BYTES];
+        self.derivation.expand(info.as_bytes(), &mut bytes)?;
+        Ok(URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// Returns the id of this installation, 16 hexadecimal digits. It says nothing about the key.
+    pub fn installation_id(&self) -> String {
+        // The input of a seal starts with a length, and thus with a zero byte: none of them is this text.
+        let digest = self.mac.clone().chain_update("rathaus installation").finalize().into_bytes();
+        digest.iter().take(INSTALLATION_BYTES).fold(String::new(), |mut id, byte| {
+            let _ = write!(id, "{byte:02x}"); // a string takes every write
+            id
+        })
     }
 
     fn compute(&self, kind: &str, namespace: &str, name: &str, ars: &str) -> Hmac<Sha256> {
@@ -143,6 +177,24 @@ mod tests {
     #[test]
     fn no_part_of_a_name_can_be_moved_to_another_part() {
         assert_ne!(key(1).seal("Service", "mun-a", "b", ARS), key(1).seal("Service", "mun-", "ab", ARS));
+    }
+
+    /// Expected values from Python's `hmac`: `prk = HMAC(32 zero bytes, key)`, `HMAC(prk, info + 0x01)`.
+    #[test]
+    fn a_password_follows_from_the_key_and_the_module_alone() {
+        let password = |byte, ars, module| key(byte).database_password(ars, module).unwrap();
+        let expected = "qAYA_XpqGRTdTofONBmJVmaoqJdbOtEGOKMx5McD-6Q";
+        assert_eq!(password(1, ARS, "e-payment"), expected);
+        assert_ne!(password(2, ARS, "e-payment"), expected, "another key");
+        assert_ne!(password(1, "055540004005", "e-payment"), expected, "another municipality");
+        assert_ne!(password(1, ARS, "mailbox"), expected, "another module");
+    }
+
+    /// Expected value from Python: `hmac.new(key, b"rathaus installation", "sha256").hexdigest()[:16]`.
+    #[test]
+    fn an_installation_has_an_id_that_follows_from_its_key() {
+        assert_eq!(key(1).installation_id(), "565a2175bbffeeeb");
+        assert_ne!(key(2).installation_id(), key(1).installation_id());
     }
 
     #[test]

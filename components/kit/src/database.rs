@@ -9,8 +9,8 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection};
 
-/// A database role has 20 connections for all pods of its module, and a roll-out doubles the number of
-/// pods for a while.
+/// The module contract allows a pod five connections. The fifth is left for pods that are still stopping
+/// during a roll-out: the limit of the module's role counts them, too.
 const MAX_CONNECTIONS: u32 = 4;
 /// The module contract allows no connection to be idle for longer than a minute, since all modules share
 /// one server.

@@ -17,8 +17,10 @@ pub async fn a_database_server_that_is_down_is_told_and_clears_when_it_is_back()
     assert!(module_message(&module, "DatabaseReady").contains("the operator tries again"));
     town.module_ready("e-payment").await;
 
-    // The server no longer accepts the operator's role.
+    // The server no longer accepts the operator's role, whose open connections end, too.
     e2e::database::sql("ALTER ROLE rathaus_admin NOLOGIN").await.unwrap();
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'rathaus_admin'";
+    e2e::database::sql(end).await.unwrap();
     town.opt_in("second").await;
     town.module_says("second", "DatabaseReady", "False", "DatabaseRefused").await;
     e2e::database::sql("ALTER ROLE rathaus_admin LOGIN").await.unwrap();

@@ -11,16 +11,48 @@ use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use url::Url;
 
-use super::Error;
+use super::error::Error;
 
 /// What a URL must look like; ends each message about one that does not. Messages never repeat the URL,
 /// which contains a password.
 const FORM: &str = "it must be postgres://USER:PASSWORD@HOST:PORT/DATABASE with one host, and characters such as # ? / @ in the password percent-encoded";
 
+const URL_FILE: &str = "url";
+const CA_FILE: &str = "ca.crt";
+
 /// The parameters that the client library gets. It ignores others, but writes them into the log, and one of
 /// these is a password, too (`sslpassword`). Host and port are set apart from these.
 const CLIENT_PARAMETERS: [&str; 8] =
     ["user", "password", "dbname", "options", "sslmode", "sslrootcert", "sslcert", "sslkey"];
+
+/// The content of the files of the administrator's Secret.
+#[derive(PartialEq)]
+pub(super) struct AdminFiles {
+    url: String,
+    /// Authority of the server's certificate, in PEM.
+    ca: Option<String>,
+}
+
+impl AdminFiles {
+    /// Reads the files `url` and `ca.crt` in `folder`; only the latter may be missing.
+    pub fn read(folder: &Path) -> Result<Self, Error> {
+        let (url, ca) = (folder.join(URL_FILE), folder.join(CA_FILE));
+        Ok(Self {
+            url: std::fs::read_to_string(&url).map_err(|error| unusable(&url, error.to_string()))?,
+            ca: read_authority(&ca).map_err(|message| unusable(&ca, message))?,
+        })
+    }
+
+    /// Parses the files, which are those in `folder`.
+    pub fn parse(&self, folder: &Path) -> Result<AdminAccess, Error> {
+        AdminAccess::parse(&self.url, self.ca.clone())
+            .map_err(|message| unusable(&folder.join(URL_FILE), message))
+    }
+}
+
+fn unusable(path: &Path, message: String) -> Error {
+    Error::Settings { path: path.display().to_string(), message }
+}
 
 /// The administrator's URL, and the authority of the server's certificate.
 pub(super) struct AdminAccess {
@@ -35,15 +67,6 @@ pub(super) struct AdminAccess {
 }
 
 impl AdminAccess {
-    /// Reads the files `url` and `ca.crt` in `folder`; only the latter may be missing.
-    pub fn read(folder: &Path) -> Result<Self, Error> {
-        let (url, ca) = (folder.join("url"), folder.join("ca.crt"));
-        let unusable = |path: &Path, message| Error::Settings { path: path.display().to_string(), message };
-        let text = std::fs::read_to_string(&url).map_err(|e| unusable(&url, e.to_string()))?;
-        let authority = read_authority(&ca).map_err(|message| unusable(&ca, message))?;
-        Self::parse(&text, authority).map_err(|message| unusable(&url, message))
-    }
-
     /// Parses a URL as libpq reads it: user, password, host, port and database may also be parameters.
     fn parse(text: &str, ca: Option<String>) -> Result<Self, String> {
         let mut url = Url::parse(text.trim()).map_err(|error| format!("{error}; {FORM}"))?;
@@ -246,7 +269,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("rathaus-access-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let (url, ca) = (folder.join("url"), folder.join("ca.crt"));
-        let read = || AdminAccess::read(&folder);
+        let read = || AdminFiles::read(&folder).and_then(|files| files.parse(&folder));
         std::fs::write(&url, "postgres://root:geheim@db.example/postgres?sslmode=require\n").unwrap();
         assert_eq!(read().ok().unwrap().ca, None);
 
