@@ -35,6 +35,8 @@ pub struct Request {
     pub namespace: String,
     /// The name of the object; empty for lists.
     pub name: String,
+    /// The address that the request came from: for a pod, its own.
+    pub source: String,
     /// The HTTP status code of the answer.
     pub code: u16,
     /// When it was answered; for a watch, when the answer began.
@@ -108,6 +110,8 @@ fn open_log() -> Result<File> {
 struct Event {
     verb: String,
     user: User,
+    #[serde(default, rename = "sourceIPs")]
+    source_ips: Vec<String>,
     #[serde(default)]
     object_ref: Object,
     #[serde(default)]
@@ -157,6 +161,7 @@ impl From<Event> for Request {
             subresource,
             namespace,
             name,
+            source: event.source_ips.into_iter().next().unwrap_or_default(),
             code: event.response_status.code,
             answered: event.stage_timestamp,
         }
@@ -169,12 +174,13 @@ mod tests {
 
     #[test]
     fn an_event_becomes_a_request() {
-        let line = r#"{"kind":"Event","stage":"ResponseComplete","verb":"patch","user":{"username":"u","groups":[]},
+        let line = r#"{"kind":"Event","stage":"ResponseComplete","verb":"patch","user":{"username":"u","groups":[]},"sourceIPs":["10.88.0.7"],
             "objectRef":{"resource":"deployments","namespace":"n","name":"d","apiGroup":"apps","subresource":"status"},
             "responseStatus":{"metadata":{},"code":200}}"#;
         let request: Request = serde_json::from_str::<Event>(line).unwrap().into();
         assert_eq!((request.group.as_str(), request.subresource.as_str()), ("apps", "status"));
         assert!(request.is_write() && !request.is_lease());
+        assert_eq!(request.source, "10.88.0.7");
     }
 
     #[test]

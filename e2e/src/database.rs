@@ -27,6 +27,8 @@ use crate::{
 const PORT: u16 = 5432;
 /// The role by which the operator creates databases and roles.
 const ADMIN_ROLE: &str = "rathaus_admin";
+/// The nftables table of [`fall_silent`].
+pub const SILENCE: &str = "ip rathaus-database";
 /// How long one of PostgreSQL's programs, or the start of the server, may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(60);
 
@@ -138,6 +140,35 @@ pub async fn start() -> Result<()> {
 /// Fails if the server does not exit.
 pub async fn stop() -> Result<()> {
     daemon().stop().await
+}
+
+/// Lets the server be silent to everybody who connects over the network: whatever is sent to it is lost, as behind a
+/// broken firewall. [`answer`] ends it.
+///
+/// # Errors
+/// Fails if the kernel rejects the rule.
+pub async fn fall_silent() -> Result<()> {
+    let rules = format!(
+        "table {SILENCE} {{\n\
+         chain input {{\n\
+         type filter hook input priority -200;\n\
+         ip daddr {HOST} tcp dport {PORT} drop;\n\
+         }}\n\
+         }}\n"
+    );
+    let mut nft = Command::new("nft");
+    command::output_with_input(nft.args(["--file", "-"]), &rules, COMMAND_LIMIT).await.map(drop)
+}
+
+/// Ends what [`fall_silent`] began, or does nothing.
+///
+/// # Errors
+/// Fails if the rule cannot be removed.
+pub async fn answer() -> Result<()> {
+    // It exists after the first command, so that the second works in any case.
+    let commands = format!("table {SILENCE} {{ }}\ndelete table {SILENCE}\n");
+    let mut nft = Command::new("nft");
+    command::output_with_input(nft.args(["--file", "-"]), &commands, COMMAND_LIMIT).await.map(drop)
 }
 
 /// Runs SQL as superuser in the database `postgres` and returns what `psql` prints: one line for each row,

@@ -145,12 +145,21 @@ pub async fn stop(name: &str, signal: Signal) -> Result<()> {
 
 /// Returns the ids of all processes whose command line begins with these words.
 pub fn find_by_command(words: &[&str]) -> Vec<i32> {
+    find("cmdline", |line| words.iter().copied().eq(line.split('\0').take(words.len())))
+}
+
+/// Returns the ids of all processes that were started with this variable, given as `NAME=value`.
+pub fn find_by_environment(variable: &str) -> Vec<i32> {
+    find("environ", |environment| environment.split('\0').any(|found| found == variable))
+}
+
+/// The processes whose file of this name in `/proc` fulfils a condition.
+fn find(file: &str, fulfils: impl Fn(&str) -> bool) -> Vec<i32> {
     let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
     let pids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     pids.filter(|pid| {
-        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let line = String::from_utf8_lossy(&line);
-        words.iter().copied().eq(line.split('\0').take(words.len()))
+        let content = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        fulfils(&String::from_utf8_lossy(&content))
     })
     .collect()
 }

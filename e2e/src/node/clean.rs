@@ -19,7 +19,7 @@ use rustix::{
 use tokio::{process::Command, time::sleep};
 
 use crate::{
-    command, netpol,
+    command, database, netpol,
     network::{BRIDGE, CNI_NETWORK},
     paths::STATE,
     process,
@@ -173,7 +173,7 @@ fn mount_points(mountinfo: &str) -> Vec<String> {
 async fn remove_network() {
     let limit = Duration::from_secs(20);
     let _ = command::output(Command::new("ip").args(["link", "delete", BRIDGE]), limit).await;
-    for table in [netpol::TABLE, "ip kube-proxy", "ip6 kube-proxy"] {
+    for table in [netpol::TABLE, database::SILENCE, "ip kube-proxy", "ip6 kube-proxy"] {
         let mut nft = Command::new("nft");
         let _ = command::output(nft.arg(format!("delete table {table}")), limit).await;
     }

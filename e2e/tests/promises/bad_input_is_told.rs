@@ -7,32 +7,23 @@
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use kube::api::PostParams;
 use rathaus::api::ModuleClass;
 use serde_json::{Value, json};
 
 use crate::client;
 use crate::support::{
     TOKEN, Town, cause_reconcile, delete, eventually, message, module_message, municipality, next_second,
-    service_module,
+    publish_class, service_module,
 };
-
-/// Publishes a class that is the one of e-payment but for a change.
-async fn publish(town: &Town, name: &str, change: impl Fn(&mut Value)) {
-    let classes = Api::<ModuleClass>::all(town.client.clone());
-    delete(&classes, name).await;
-    let mut class = serde_json::to_value(classes.get("e-payment").await.unwrap()).unwrap();
-    class["metadata"] = json!({"name": name});
-    class["status"] = Value::Null;
-    change(&mut class);
-    classes.create(&PostParams::default(), &serde_json::from_value(class).unwrap()).await.unwrap();
-}
 
 pub async fn each_wrong_choice_has_its_reason_and_clears_when_mended() {
     let town = Town::admit(&client().await, "bad-a", "201").await;
     town.ready().await;
-    publish(&town, "bad-mailbox", |class| class["spec"]["type"] = "Mailbox".into()).await;
-    publish(&town, "bad-bavaria", |class| class["spec"]["offeredTo"] = json!({"arsPrefixes": ["09"]})).await;
+    publish_class(&town.client, "bad-mailbox", |class| class["spec"]["type"] = "Mailbox".into()).await;
+    publish_class(&town.client, "bad-bavaria", |class| {
+        class["spec"]["offeredTo"] = json!({"arsPrefixes": ["09"]})
+    })
+    .await;
 
     town.opt_in("e-payment").await;
     town.module_ready("e-payment").await;
@@ -74,7 +65,7 @@ pub async fn each_wrong_choice_has_its_reason_and_clears_when_mended() {
 pub async fn an_image_that_cannot_be_had_and_one_that_does_not_start_are_told_apart() {
     let town = Town::admit(&client().await, "bad-b", "202").await;
     town.ready().await;
-    publish(&town, "bad-image", |class| {
+    publish_class(&town.client, "bad-image", |class| {
         class["spec"]["image"] = format!("registry.invalid/nothing@sha256:{}", "b".repeat(64)).into();
     })
     .await;
@@ -85,7 +76,7 @@ pub async fn an_image_that_cannot_be_had_and_one_that_does_not_start_are_told_ap
 
     // The probe program has no `migrate`: it ends at once, as a broken module would.
     let probe = e2e::images::packed("probe").unwrap().reference();
-    publish(&town, "bad-start", |class| class["spec"]["image"] = probe.clone().into()).await;
+    publish_class(&town.client, "bad-start", |class| class["spec"]["image"] = probe.clone().into()).await;
     let mut module = service_module("bad-b", "broken");
     module["spec"]["class"] = "bad-start".into();
     town.opt_in_with(module).await;

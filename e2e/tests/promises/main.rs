@@ -9,6 +9,7 @@
 
 mod a_dead_database_is_told;
 mod a_town_opts_in;
+mod any_addition_is_put_right;
 mod api_accepts_and_rejects;
 mod bad_input_is_told;
 mod citizens_pay;
@@ -17,14 +18,17 @@ mod deletion_needs_intent;
 mod drift_is_repaired;
 mod erased_definitions_erase_no_data;
 mod isolation_holds;
+mod it_says_when_it_cannot_see;
 mod killing_loses_nothing;
 mod no_cent_is_lost;
+mod no_load_delays_another_town;
 mod nothing_adds_up_unseen;
 mod nothing_foreign_is_touched;
 mod one_change_costs_what_depends_on_it;
 mod one_leads;
 mod one_never_delays_another;
 mod payments_go_to_the_states_platform;
+mod proxy;
 mod quiet_when_nothing_changes;
 mod rights_are_narrow;
 mod runner;
@@ -82,6 +86,7 @@ fn side_by_side() -> Vec<Trial> {
         tampering_is_put_right::whatever_is_tampered_with_is_put_right_and_nothing_is_deleted,
         tampering_is_put_right::a_planted_secret_that_names_the_module_as_its_owner_is_never_used,
         tampering_is_put_right::a_planted_namespace_with_our_managers_name_and_labels_is_refused,
+        any_addition_is_put_right::whatever_the_api_server_lets_anybody_add_is_gone_again,
         drift_is_repaired::invariant_5_what_is_changed_by_hand_is_repaired,
         drift_is_repaired::invariant_5_what_is_deleted_by_hand_comes_back,
         drift_is_repaired::invariant_5_what_the_operator_made_and_no_longer_wants_is_pruned,
@@ -111,6 +116,11 @@ fn alone() -> Vec<Trial> {
         quiet_when_nothing_changes::invariant_1_nothing_is_written_when_nothing_changes_nor_after_a_restart,
         one_change_costs_what_depends_on_it::invariant_12_one_module_is_work_for_its_own_town_and_a_refused_one_for_nobody,
         one_leads::when_the_leader_goes_another_replica_takes_over,
+        one_leads::a_leader_that_was_frozen_writes_nothing_after_another_took_over,
+        it_says_when_it_cannot_see::a_leader_that_cannot_list_a_kind_or_no_longer_hears_of_it_says_so,
+        no_load_delays_another_town::refused_modules_with_large_annotations_fill_no_memory_and_delay_nobody,
+        no_load_delays_another_town::a_bad_version_of_a_class_delays_none_but_its_modules,
+        no_load_delays_another_town::a_database_server_that_is_down_or_silent_delays_nobody,
         killing_loses_nothing::invariant_7_a_killed_operator_leaves_nothing_half_made,
         a_dead_database_is_told::a_database_server_that_is_down_is_told_and_clears_when_it_is_back,
         no_cent_is_lost::every_payment_ends_once_and_the_books_agree_to_the_cent_while_everything_is_killed,

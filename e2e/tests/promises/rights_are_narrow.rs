@@ -11,7 +11,6 @@ use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, PropagationPolicy};
 use kube::{Api, ResourceExt};
 use rathaus::desired::{KINDS, Kind};
-use rathaus::tenant::SEAL;
 use serde_json::{Value, json};
 
 use crate::support::{Town, delete, eventually, merge};
@@ -147,28 +146,18 @@ pub async fn invariant_9_the_rules_are_what_the_operator_uses() {
     assert!(superfluous.is_empty(), "granted and never used: {superfluous:?}");
 }
 
-fn objects(town: &Town, kind: Kind) -> Api<DynamicObject> {
-    match kind {
-        Kind::Namespace => Api::all_with(town.client.clone(), &kind.api_resource()),
-        _ => Api::namespaced_with(town.client.clone(), &town.namespace(), &kind.api_resource()),
-    }
-}
-
 /// Puts a label on the town's objects of a kind that carry a seal.
 async fn add_label(town: &Town, kind: Kind) {
-    let api = objects(town, kind);
-    for object in api.list(&ListParams::default()).await.unwrap().items {
-        let is_ours = kind != Kind::Namespace || object.name_any() == town.namespace();
-        if is_ours && object.annotations().contains_key(SEAL) {
-            merge(&api, &object.name_any(), json!({"metadata": {"labels": {DRIFT: "rights-a"}}})).await;
-        }
+    let drift = json!({"metadata": {"labels": {DRIFT: "rights-a"}}});
+    for object in town.sealed(kind).await {
+        merge(&town.made(kind), &object.name_any(), drift.clone()).await;
     }
 }
 
 /// The objects that have the label.
 async fn labelled(town: &Town, kind: Kind) -> Vec<DynamicObject> {
     let params = ListParams::default().labels(&format!("{DRIFT}=rights-a"));
-    objects(town, kind).list(&params).await.unwrap().items
+    town.made(kind).list(&params).await.unwrap().items
 }
 
 pub async fn administrators_write_their_secrets_and_read_none() {

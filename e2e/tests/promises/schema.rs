@@ -22,6 +22,34 @@ const SET_BY_SERVER: [&str; 8] = [
     "deletionGracePeriodSeconds",
 ];
 
+/// Values for fields of which the schema does not say what the API server accepts, by the end of their pointer
+/// without the places in lists: JSON, for a list that of one element.
+const EXAMPLES: [(&str, &str); 17] = [
+    ("/metadata/finalizers", r#""example.com/x""#),
+    ("/subjects", r#"{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "x"}"#),
+    ("/spec/limits", r#"{"type": "Pod", "max": {"cpu": "1"}}"#),
+    ("/spec/ports", r#"{"name": "x", "port": 1}"#),
+    ("/spec/externalIPs", r#""192.0.2.1""#),
+    ("/ipBlock", r#"{"cidr": "192.0.2.0/24"}"#),
+    ("/ipBlock/except", r#""192.0.2.0/30""#),
+    ("/from", r#"{"namespaceSelector": {}}"#),
+    ("/to", r#"{"namespaceSelector": {}}"#),
+    (
+        "/filters",
+        r#"{"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "x", "value": "x"}]}}"#,
+    ),
+    ("/containers", r#"{"name": "x", "image": "x"}"#),
+    ("/initContainers", r#"{"name": "x", "image": "x"}"#),
+    ("/lifecycle", r#"{"postStart": {"exec": {"command": ["x"]}}}"#),
+    ("/volumes", r#"{"name": "x", "emptyDir": {}}"#),
+    ("/volumeMounts", r#"{"name": "config", "mountPath": "/x"}"#),
+    ("/tolerations", r#"{"operator": "Exists"}"#),
+    ("/hostAliases", r#"{"ip": "192.0.2.1", "hostnames": ["x"]}"#),
+];
+
+/// The key of what is added to a map of quantities, which the API server does not let everybody choose.
+const ADDED_QUANTITY: &str = "example.com/added";
+
 /// The schemas of several groups, by group and version.
 pub struct Schemas(BTreeMap<String, Value>);
 
@@ -43,8 +71,8 @@ impl Schemas {
         Self(schemas)
     }
 
-    /// Returns the object once for each field, map entry and list element that can be added to it, with the
-    /// JSON pointer to what was added. Status and what the API server sets are left out.
+    /// Returns each field, map entry and list element that can be added to the object: the JSON pointer that adds
+    /// it (RFC 6902), and a value. Status and what the API server sets are left out.
     pub fn additions(&self, resource: &ApiResource, object: &Value) -> Vec<(String, Value)> {
         let schemas = &self.0[&resource.api_version];
         let is_kind = |schema: &&Value| {
@@ -61,11 +89,7 @@ impl Schemas {
             let is_set = |field: &&str| *pointer == format!("/metadata/{field}");
             !pointer.starts_with("/status") && !SET_BY_SERVER.iter().any(is_set)
         });
-        let with = |(pointer, value): (String, Value)| {
-            let changed = add(object, &pointer, value);
-            (pointer, changed)
-        };
-        found.into_iter().map(with).collect()
+        found
     }
 }
 
@@ -86,26 +110,49 @@ fn walk(schemas: &Value, schema: &Value, value: &Value, pointer: &str, found: &m
                 let pointer = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
                 match fields.get(name) {
                     Some(value) => walk(schemas, property, value, &pointer, found),
-                    None => found.push((pointer, example(schemas, property))),
+                    None => {
+                        let value = example(schemas, property, &pointer);
+                        found.push((pointer, value));
+                    }
                 }
             }
             let entries = &schema["additionalProperties"];
             if entries.is_object() {
-                found.push((format!("{pointer}/added"), example(schemas, entries)));
+                let is_quantity = ["/hard", "/limits", "/requests"].iter().any(|end| pointer.ends_with(end));
+                let key = if is_quantity { ADDED_QUANTITY.replace('/', "~1") } else { "added".to_owned() };
+                found.push((format!("{pointer}/{key}"), allowed(schemas, entries)));
             }
         }
         Value::Array(items) => {
             for (at, item) in items.iter().enumerate() {
                 walk(schemas, &schema["items"], item, &format!("{pointer}/{at}"), found);
             }
-            found.push((format!("{pointer}/-"), example(schemas, &schema["items"])));
+            let element = known_example(pointer).unwrap_or_else(|| allowed(schemas, &schema["items"]));
+            found.push((format!("{pointer}/-"), element));
         }
         _ => {}
     }
 }
 
+/// The entry of [`EXAMPLES`] for a pointer.
+fn known_example(pointer: &str) -> Option<Value> {
+    let steps = pointer.split('/').filter(|step| !step.is_empty() && step.parse::<usize>().is_err());
+    let path: String = steps.map(|step| format!("/{step}")).collect();
+    let (_, json) = EXAMPLES.iter().find(|(end, _)| path.ends_with(end))?;
+    Some(serde_json::from_str(json).unwrap())
+}
+
+/// A value for a field.
+fn example(schemas: &Value, schema: &Value, pointer: &str) -> Value {
+    match known_example(pointer) {
+        Some(element) if resolve(schemas, schema)["type"] == "array" => json!([element]),
+        Some(value) => value,
+        None => allowed(schemas, schema),
+    }
+}
+
 /// A value that the schema allows.
-fn example(schemas: &Value, schema: &Value) -> Value {
+fn allowed(schemas: &Value, schema: &Value) -> Value {
     let schema = resolve(schemas, schema);
     if let Some(first) = schema["enum"].get(0) {
         return first.clone();
@@ -117,14 +164,14 @@ fn example(schemas: &Value, schema: &Value) -> Value {
         (Some("string"), _) => json!("x"),
         (Some("integer" | "number"), _) => json!(1),
         (Some("boolean"), _) => json!(true),
-        (Some("array"), _) => json!([example(schemas, &schema["items"])]),
+        (Some("array"), _) => json!([allowed(schemas, &schema["items"])]),
         (Some("object"), _) => {
             let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
             let mut fields: Map<String, Value> = required
-                .map(|name| (name.to_owned(), example(schemas, &schema["properties"][name])))
+                .map(|name| (name.to_owned(), allowed(schemas, &schema["properties"][name])))
                 .collect();
             if fields.is_empty() && schema["additionalProperties"].is_object() {
-                fields.insert("added".to_owned(), example(schemas, &schema["additionalProperties"]));
+                fields.insert("added".to_owned(), allowed(schemas, &schema["additionalProperties"]));
             }
             fields.into()
         }
@@ -133,7 +180,8 @@ fn example(schemas: &Value, schema: &Value) -> Value {
     }
 }
 
-fn add(object: &Value, pointer: &str, value: Value) -> Value {
+/// Returns the object with the addition of [`Schemas::additions`].
+pub fn add(object: &Value, pointer: &str, value: Value) -> Value {
     let mut object = object.clone();
     let (parent, name) = pointer.rsplit_once('/').unwrap();
     match object.pointer_mut(parent).unwrap() {

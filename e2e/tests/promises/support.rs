@@ -5,15 +5,20 @@
 
 use std::fmt::Debug;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::time::{Duration, Instant};
 
 use e2e::audit::{mark, requests_since};
+use futures::FutureExt;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace, Secret, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource, ResourceExt};
-use rathaus::api::{Municipality, ServiceModule};
+use rathaus::api::{ModuleClass, Municipality, ServiceModule};
+use rathaus::desired::Kind;
+use rathaus::tenant::SEAL;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -49,6 +54,15 @@ where
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(250)).await,
         }
+    }
+}
+
+/// Runs `body`, and then `restore` even if it panicked: what all towns share must work for the next promise.
+pub async fn finally(body: impl Future<Output = ()>, restore: impl Future<Output = ()>) {
+    let outcome = AssertUnwindSafe(body).catch_unwind().await;
+    restore.await;
+    if let Err(panic) = outcome {
+        resume_unwind(panic);
     }
 }
 
@@ -123,6 +137,24 @@ impl Town {
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
     {
         Api::namespaced(self.client.clone(), &self.namespace())
+    }
+
+    /// Objects of a kind that the operator makes: the town's own, and for namespaces all.
+    pub fn made(&self, kind: Kind) -> Api<DynamicObject> {
+        match kind {
+            Kind::Namespace => Api::all_with(self.client.clone(), &kind.api_resource()),
+            _ => Api::namespaced_with(self.client.clone(), &self.namespace(), &kind.api_resource()),
+        }
+    }
+
+    /// The town's objects of a kind that carry a seal.
+    pub async fn sealed(&self, kind: Kind) -> Vec<DynamicObject> {
+        let mut found = self.made(kind).list(&ListParams::default()).await.unwrap().items;
+        found.retain(|object| {
+            let is_of_town = kind != Kind::Namespace || object.name_any() == self.namespace();
+            is_of_town && object.annotations().contains_key(SEAL)
+        });
+        found
     }
 
     /// Opts in.
@@ -253,6 +285,44 @@ pub async fn at_rest() {
         if requests.is_empty() { Ok(()) } else { Err(format!("{requests:?}")) }
     })
     .await;
+}
+
+/// Returns the name of the pod that leads.
+pub async fn leader(client: &Client) -> String {
+    let leases = Api::<Lease>::namespaced(client.clone(), e2e::install::NAMESPACE);
+    eventually("somebody leads", || async {
+        let lease = leases.get("rathaus").await.map_err(|error| error.to_string())?;
+        let holder = lease.spec.and_then(|spec| spec.holder_identity);
+        holder.filter(|name| !name.is_empty()).ok_or("nobody".to_owned())
+    })
+    .await
+}
+
+/// Waits until another pod than `former` leads, and returns its name.
+pub async fn leader_other_than(client: &Client, former: &str) -> String {
+    eventually("somebody else leads", || async {
+        let now = leader(client).await;
+        if now == former { Err(now) } else { Ok(now) }
+    })
+    .await
+}
+
+/// The process of a pod of the operator, on this machine.
+pub fn operator_process(pod: &str) -> i32 {
+    let found = e2e::process::find_by_environment(&format!("POD_NAME={pod}"));
+    assert_eq!(found.len(), 1, "processes of {pod}: {found:?}");
+    found[0]
+}
+
+/// Publishes a class that is the one of e-payment but for a change.
+pub async fn publish_class(client: &Client, name: &str, change: impl Fn(&mut Value)) {
+    let classes = Api::<ModuleClass>::all(client.clone());
+    delete(&classes, name).await;
+    let mut class = json_of(&classes.get("e-payment").await.unwrap());
+    class["metadata"] = json!({"name": name});
+    class["status"] = Value::Null;
+    change(&mut class);
+    classes.create(&PostParams::default(), &serde_json::from_value(class).unwrap()).await.unwrap();
 }
 
 /// Merges a patch into an object, as `kubectl patch --type=merge` does.

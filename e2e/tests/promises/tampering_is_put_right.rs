@@ -106,14 +106,14 @@ pub async fn whatever_is_tampered_with_is_put_right_and_nothing_is_deleted() {
     town.opt_in("e-payment").await;
     town.module_ready("e-payment").await;
     // These two are not watched. They are put right with the next reconcile, which the others cause.
-    let kept = [Kind::Secret, Kind::ConfigMap].map(|kind| (kind, objects(&town, kind)));
+    let kept = [Kind::Secret, Kind::ConfigMap].map(|kind| (kind, town.made(kind)));
     let mut before = Vec::new();
     for (kind, api) in &kept {
         before.push(form(*kind, &api.get("e-payment").await.unwrap()));
         tamper(api, "e-payment", "/metadata/labels/rathaus.dev~1module", &json!(null)).await;
     }
     let all = tamperings().into_iter().map(|(kind, name, changes)| {
-        let api = objects(&town, kind);
+        let api = town.made(kind);
         async move {
             for (pointer, value) in changes {
                 put_right(&api, kind, name, pointer, &value).await;
@@ -134,13 +134,6 @@ pub async fn whatever_is_tampered_with_is_put_right_and_nothing_is_deleted() {
     town.ready().await;
     town.module_ready("e-payment").await;
     town.remove().await;
-}
-
-fn objects(town: &Town, kind: Kind) -> Api<DynamicObject> {
-    match kind {
-        Kind::Namespace => Api::all_with(town.client.clone(), &kind.api_resource()),
-        _ => Api::namespaced_with(town.client.clone(), &town.namespace(), &kind.api_resource()),
-    }
 }
 
 /// The object in canonical form, with its UID: it must be the same object and not one that was made again.

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{Pod, Secret};
-use kube::api::{DeleteParams, DynamicObject, ListParams, PostParams};
+use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::{Api, ResourceExt};
 use rathaus::cluster::{Ledger, TownObjects, get_seal_key, list_unsealed, write_seal};
 use rathaus::desired::{KINDS, Kind, Tolerated};
@@ -75,17 +75,9 @@ pub async fn what_an_earlier_version_made_waits_for_its_seal_and_goes_on_with_it
 /// touch the others.
 async fn remove_seals(town: &Town) {
     for kind in KINDS {
-        let resource = kind.api_resource();
-        let api: Api<DynamicObject> = match kind {
-            Kind::Namespace => Api::all_with(town.client.clone(), &resource),
-            _ => Api::namespaced_with(town.client.clone(), &town.namespace(), &resource),
-        };
-        let found = api.list(&ListParams::default()).await.unwrap().items;
-        let sealed = found.into_iter().filter(|object| object.annotations().contains_key(SEAL));
-        for object in
-            sealed.filter(|object| *kind != Kind::Namespace || object.name_any() == town.namespace())
-        {
-            merge(&api, &object.name_any(), json!({"metadata": {"annotations": {SEAL: null}}})).await;
+        for object in town.sealed(*kind).await {
+            let unsealed = json!({"metadata": {"annotations": {SEAL: null}}});
+            merge(&town.made(*kind), &object.name_any(), unsealed).await;
         }
     }
 }

@@ -15,7 +15,7 @@ use rathaus::settings::Settings;
 use serde_json::{Value, json};
 
 use crate::client;
-use crate::schema::Schemas;
+use crate::schema::{Schemas, add};
 use crate::support::municipality;
 
 /// Requests at a time.
@@ -58,7 +58,10 @@ pub async fn any_field_that_the_api_server_knows_makes_a_difference_when_it_is_a
     let objects = rendered();
     let additions = objects.iter().flat_map(|(kind, object)| {
         let added = schemas.additions(&kind.api_resource(), object);
-        added.into_iter().map(move |(pointer, changed)| (*kind, object, pointer, changed))
+        added.into_iter().map(move |(pointer, value)| {
+            let changed = add(object, &pointer, value);
+            (*kind, object, pointer, changed)
+        })
     });
     let outcomes = stream::iter(additions.collect::<Vec<_>>()).map(|(kind, object, pointer, changed)| {
         let client = &client;

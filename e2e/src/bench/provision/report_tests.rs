@@ -13,6 +13,7 @@ fn tally(verb: &str, count: usize) -> Tally {
         subresource: String::new(),
         namespace: String::new(),
         name: String::new(),
+        source: String::new(),
         code: 200,
         answered: Timestamp::UNIX_EPOCH,
     };

@@ -130,6 +130,7 @@ mod tests {
             subresource: String::new(),
             namespace: String::new(),
             name: String::new(),
+            source: String::new(),
             code: if verb == "create" { 201 } else { 200 },
             answered: Timestamp::from_second(second).unwrap(),
         }
