@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The rathaus authors
 // SPDX-License-Identifier: EUPL-1.2
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,9 +12,10 @@ use kube::Client;
 use kube::core::DeserializeGuard;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
+use tokio::sync::watch;
 
 use super::index::Index;
-use super::key::ObjectKey;
+use super::key::{ObjectKey, OwnKind};
 use super::retry::Retries;
 use crate::api::conditions::READY;
 use crate::api::{ModuleClass, Municipality, ServiceModule};
@@ -53,6 +55,8 @@ pub struct Context {
     pub classes: Store<DeserializeGuard<ModuleClass>>,
     /// Cache of all ServiceModules.
     pub modules: Store<DeserializeGuard<ServiceModule>>,
+    /// The kinds whose caches have been filled once.
+    filled: watch::Sender<BTreeSet<OwnKind>>,
     recorder: Recorder,
     /// The last token authority that was read, and when.
     token_authority: tokio::sync::Mutex<Option<(Instant, TokenAuthority)>>,
@@ -94,6 +98,7 @@ impl Context {
             towns,
             classes,
             modules,
+            filled: watch::Sender::default(),
             recorder,
             token_authority: tokio::sync::Mutex::default(),
             index: Arc::default(),
@@ -112,13 +117,19 @@ impl Context {
         self.settings.resync_period().mul_f64(0.75)
     }
 
+    /// Notes that the cache of a kind has been filled.
+    pub(super) fn record_filled(&self, kind: OwnKind) {
+        self.filled.send_if_modified(|filled| filled.insert(kind));
+    }
+
     /// Waits until caches and ledger have been filled once: objects are checked against each other, and what is
     /// missing in the ledger would be created.
+    ///
+    /// It does not ask the caches themselves: of all tasks that wait for one, they wake only the last
+    /// (kube-runtime 5.0.0, `utils/delayed_init.rs`).
     pub(super) async fn wait_until_synced(&self) {
-        // An error means that the writer was dropped, which happens only when the process ends.
-        let _ = self.towns.wait_until_ready().await;
-        let _ = self.classes.wait_until_ready().await;
-        let _ = self.modules.wait_until_ready().await;
+        // It fails only if the sender is gone, which lives as long as the context.
+        let _ = self.filled.subscribe().wait_for(|filled| filled.len() == OwnKind::ALL.len()).await;
         self.ledger.wait_until_complete().await;
     }
 

@@ -14,6 +14,9 @@ pub(super) enum OwnKind {
 }
 
 impl OwnKind {
+    /// All custom resources.
+    pub const ALL: [Self; 3] = [Self::Municipality, Self::ModuleClass, Self::ServiceModule];
+
     /// The name of the kind's controller in logs and metrics.
     pub fn controller(self) -> &'static str {
         match self {

@@ -98,7 +98,7 @@ pub async fn run(
     let (triggers, receivers) = Triggers::new(context.retries.clone());
     let (triggers, Receivers { towns, classes, modules }) = (Arc::new(triggers), receivers);
 
-    let watch = Watch { client: clients.watches.clone(), freshness: health.freshness.clone() };
+    let watch = Watch { client: clients.watches.clone(), context: context.clone() };
     health.freshness.start(Instant::now());
 
     let index = context.index.clone();
@@ -148,7 +148,7 @@ pub async fn run(
 /// What each watch of a custom resource needs.
 struct Watch {
     client: Client,
-    freshness: Arc<Freshness>,
+    context: Arc<Context>,
 }
 
 impl Watch {
@@ -169,7 +169,8 @@ impl Watch {
         K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     {
         let objects = Api::<DeserializeGuard<K>>::all(self.client.clone());
-        let record_list = record_lists(K::plural(&()).into_owned(), self.freshness.clone());
+        let record_list = record_lists(K::plural(&()).into_owned(), self.context.freshness.clone());
+        let context = self.context.clone();
         let (triggers, retries) = (triggers.clone(), triggers.retries());
         watcher(objects, watcher::Config::default().any_semantic())
             .default_backoff()
@@ -181,6 +182,11 @@ impl Watch {
             })
             .reflect(writer)
             .inspect(record_list)
+            .inspect(move |event| {
+                if let Ok(watcher::Event::InitDone) = event {
+                    context.record_filled(kind);
+                }
+            })
             .touched_objects()
             .predicate_filter(
                 predicates::generation.combine(predicates::finalizers),

@@ -19,6 +19,7 @@ use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 
 use super::context::{Context, Stores};
+use super::key::OwnKind;
 use super::{class, drop_unread_metadata};
 use crate::api::ModuleClass;
 use crate::api::conditions::DEPLOYED;
@@ -91,11 +92,26 @@ fn context(client: Client, freshness: Freshness) -> Context {
 }
 
 #[tokio::test]
+async fn every_run_begins_once_the_caches_are_filled() {
+    let (client, _) = serve(Value::Null);
+    let context = context(client, Freshness::default());
+    let runs = futures::future::join_all((0..8).map(|_| context.wait_until_synced()));
+    let fill = async {
+        for kind in OwnKind::ALL {
+            tokio::task::yield_now().await;
+            context.record_filled(kind);
+        }
+    };
+    tokio::join!(runs, fill);
+}
+
+#[tokio::test]
 async fn invariant_6_an_unreadable_object_is_written_to_once() {
     let object = json!({"apiVersion": "rathaus.dev/v1alpha1", "kind": "ModuleClass",
         "metadata": {"name": "odd", "generation": 1}, "spec": {"type": "Perhaps"}});
     let (client, served) = serve(object.clone());
     let context = Arc::new(context(client, Freshness::default()));
+    OwnKind::ALL.into_iter().for_each(|kind| context.record_filled(kind));
     let odd: DeserializeGuard<ModuleClass> = serde_json::from_value(object).unwrap();
     assert!(odd.0.is_err());
     let odd = Arc::new(odd);
