@@ -63,7 +63,8 @@ pub async fn execute(args: Args) -> anyhow::Result<()> {
     let probes = tokio::spawn(serve::serve_probes(args.listen, health.clone(), stop.clone()));
 
     let config = Config::infer().await.context("no cluster is configured")?;
-    let client = Client::try_from(config.clone())?;
+    let term = cluster::Term::default();
+    let client = cluster::leader_client(config.clone(), term.clone())?;
     let watch_client = cluster::watch_client(config.clone(), move |plural| {
         freshness.record_event(plural, std::time::Instant::now());
     })?;
@@ -74,6 +75,7 @@ pub async fn execute(args: Args) -> anyhow::Result<()> {
         leases: Api::namespaced(lease_client(config)?, &args.pod_namespace),
         name: "rathaus".to_owned(),
         identity: args.pod_name,
+        term: term.clone(),
     };
     let mut failure = None;
     let lead = elector.run(&stop, |term| {

@@ -234,7 +234,11 @@ impl<'a> Write<'a> {
                         return Ok((self.record(&live)?, false));
                     }
                     self.check_replaceable(&live, &differing)?;
-                    self.replace(&live, &differing).await
+                    let replaced = self.replace(&live, &differing).await;
+                    if replaced.is_ok() {
+                        self.town.ledger.note_repair(&self.key, self.digest, &differing, Instant::now());
+                    }
+                    replaced
                 }
             };
             match written {
@@ -277,7 +281,7 @@ impl<'a> Write<'a> {
         if live.meta().deletion_timestamp.is_some() {
             return Err(Error::Terminating { kind, name, finalizers: live.finalizers().join(", ") });
         }
-        if !self.town.ledger.may_replace(&self.key, self.digest, differing, Instant::now()) {
+        if !self.town.ledger.may_replace(&self.key, self.digest, Instant::now()) {
             let manager = last_other_manager(live).unwrap_or_else(|| "unknown".to_owned());
             return Err(Error::Contested { kind, name, manager, fields: differing.join(", ") });
         }

@@ -36,30 +36,30 @@ impl Repairs {
         Self { desired, recent: VecDeque::new(), paused_until: None }
     }
 
-    /// Whether the object may be written now so that it is as `desired`; if so, the write is noted. `fields` are
-    /// the JSON pointers at which it differs.
-    pub fn may_write(&mut self, desired: Digest, fields: &[String], now: Instant) -> bool {
+    /// Whether the object may be replaced now so that it is as `desired`.
+    pub fn may_replace(&self, desired: Digest, now: Instant) -> bool {
+        self.desired != desired || self.paused_until.is_none_or(|until| now >= until)
+    }
+
+    /// Notes that the object was replaced. `fields` are the JSON pointers at which it differed.
+    pub fn note(&mut self, desired: Digest, fields: &[String], now: Instant) {
         if self.desired != desired {
             *self = Self::new(desired);
-            return true;
-        }
-        if let Some(until) = self.paused_until {
-            let may_write = now >= until;
-            if may_write {
-                self.paused_until = Some(now + PAUSE);
-            }
-            return may_write;
         }
         self.recent.retain(|(time, _)| now.saturating_duration_since(*time) < WINDOW);
-        if self.recent.iter().filter(|(_, repaired)| repaired == fields).count() >= REPAIRS {
-            self.paused_until = Some(now + PAUSE);
-            return false;
-        }
         if self.recent.len() == REMEMBERED {
             self.recent.pop_front();
         }
         self.recent.push_back((now, fields.to_vec()));
-        true
+        if self.paused_until.is_some() || self.count(fields, now) >= REPAIRS {
+            self.paused_until = Some(now + PAUSE);
+        }
+    }
+
+    /// How often the same fields were repaired lately.
+    fn count(&self, fields: &[String], now: Instant) -> usize {
+        let is_recent = |time: Instant| now.saturating_duration_since(time) < WINDOW;
+        self.recent.iter().filter(|(time, repaired)| is_recent(*time) && repaired == fields).count()
     }
 
     /// Whether nothing of it matters any more.
@@ -84,41 +84,48 @@ mod tests {
         vec![pointer.to_owned()]
     }
 
+    /// Replaces the object if that is allowed, and returns whether it was.
+    fn replace(repairs: &mut Repairs, object: &str, field: &str, now: Instant) -> bool {
+        let may_replace = repairs.may_replace(desired(object), now);
+        if may_replace {
+            repairs.note(desired(object), &fields(field), now);
+        }
+        may_replace
+    }
+
     #[test]
     fn five_repairs_in_ten_minutes_are_the_last_for_an_hour_and_then_there_is_one_each_hour() {
         let (mut repairs, start) = (Repairs::new(desired("a")), Instant::now());
-        let mut at = |minutes: u64| {
-            repairs.may_write(desired("a"), &fields("/spec"), start + Duration::from_secs(60 * minutes))
-        };
+        let mut at =
+            |minutes: u64| replace(&mut repairs, "a", "/spec", start + Duration::from_secs(60 * minutes));
         assert!((0..5).all(&mut at), "five repairs");
-        assert!(!at(5) && !at(30) && !at(64), "contested");
-        assert!(at(65), "an hour later");
-        assert!(!at(66) && !at(124));
-        assert!(at(125));
+        assert!(!at(5) && !at(30) && !at(63), "contested");
+        assert!(at(64), "an hour after the last one");
+        assert!(!at(65) && !at(123));
+        assert!(at(124));
     }
 
     #[test]
     fn rare_repairs_other_fields_and_changes_of_the_operators_own_are_no_contest() {
         let (mut repairs, start) = (Repairs::new(desired("a")), Instant::now());
         for hour in 0..20 {
-            let now = start + Duration::from_secs(3600 * hour);
-            assert!(repairs.may_write(desired("a"), &fields("/spec"), now));
+            assert!(replace(&mut repairs, "a", "/spec", start + Duration::from_secs(3600 * hour)));
         }
         for number in 0..100 {
-            assert!(repairs.may_write(desired("a"), &fields(&number.to_string()), start));
+            assert!(replace(&mut repairs, "a", &number.to_string(), start));
             assert!(repairs.recent.len() <= REMEMBERED);
         }
         for change in 0..20 {
-            assert!(repairs.may_write(desired(&change.to_string()), &fields("/spec"), start));
+            assert!(replace(&mut repairs, &change.to_string(), "/spec", start));
         }
     }
 
     #[test]
     fn a_change_of_the_operators_own_ends_a_contest() {
         let (mut repairs, now) = (Repairs::new(desired("a")), Instant::now());
-        while repairs.may_write(desired("a"), &fields("/spec"), now) {}
+        while replace(&mut repairs, "a", "/spec", now) {}
         assert!(!repairs.is_over(now + WINDOW), "an hour has to pass");
-        assert!(repairs.may_write(desired("b"), &fields("/spec"), now));
+        assert!(replace(&mut repairs, "b", "/spec", now));
         assert!(repairs.is_over(now + WINDOW));
     }
 }

@@ -235,12 +235,16 @@ impl Ledger {
         rows.filter(|(key, _)| is_wanted(key)).map(|(key, row)| (key.clone(), row.clone())).collect()
     }
 
-    /// Whether an object may be replaced now so that it is as `desired`, and is not contested by another writer;
-    /// if so, the write is noted. `fields` are the JSON pointers at which it differs.
-    pub(super) fn may_replace(&self, key: &RowKey, desired: Digest, fields: &[String], now: Instant) -> bool {
+    /// Whether an object may be replaced now so that it is as `desired`, and is not contested by another program.
+    pub(super) fn may_replace(&self, key: &RowKey, desired: Digest, now: Instant) -> bool {
+        self.lock().repairs.get(key).is_none_or(|repairs| repairs.may_replace(desired, now))
+    }
+
+    /// Notes that the operator replaced an object. `fields` are the JSON pointers at which it differed.
+    pub(super) fn note_repair(&self, key: &RowKey, desired: Digest, fields: &[String], now: Instant) {
         let repairs = &mut self.lock().repairs;
-        repairs.retain(|other, repairs| other == key || !repairs.is_over(now));
-        repairs.entry(key.clone()).or_insert_with(|| Repairs::new(desired)).may_write(desired, fields, now)
+        repairs.retain(|_, repairs| !repairs.is_over(now));
+        repairs.entry(key.clone()).or_insert_with(|| Repairs::new(desired)).note(desired, fields, now);
     }
 
     fn lock(&self) -> MutexGuard<'_, Tables> {

@@ -9,6 +9,7 @@ mod children;
 mod contention;
 pub mod database;
 mod error;
+mod fence;
 mod ledger;
 mod lifecycle;
 mod observed;
@@ -27,6 +28,7 @@ pub use children::{
     list_pods, module_children, town_children,
 };
 pub use error::Error;
+pub use fence::{Term, leader_client};
 pub use ledger::{Change, Ledger, Row, RowKey, watched_kinds};
 pub use lifecycle::{
     FINALIZER, add_finalizer, is_crd_being_deleted, read_conditions, remove_finalizer,

@@ -19,6 +19,8 @@ use kube::api::{ObjectMeta, PostParams};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::cluster::Term;
+
 /// How long a lease is valid without being renewed.
 const LEASE_DURATION: Duration = Duration::from_secs(15);
 /// A leader that could not renew the lease for this time steps down. Shorter than [`LEASE_DURATION`], so
@@ -35,6 +37,8 @@ pub struct Elector {
     pub name: String,
     /// Name of the candidate: the name of the pod.
     pub identity: String,
+    /// Until when this candidate leads; it is set with each renewal.
+    pub term: Term,
 }
 
 /// The last observed resource version of the lease, and when it was first observed.
@@ -95,7 +99,11 @@ impl Elector {
     ) -> Option<Instant> {
         let sent = Instant::now();
         match timeout(limit, self.acquire_or_renew(observed)).await {
-            Ok(Ok(acquired)) => acquired.then_some(sent),
+            Ok(Ok(true)) => {
+                self.term.set_end((sent + RENEW_DEADLINE).into_std());
+                Some(sent)
+            }
+            Ok(Ok(false)) => None,
             Ok(Err(error)) => {
                 tracing::warn!(%error, "cannot acquire or renew the lease");
                 None
@@ -200,6 +208,7 @@ mod tests {
             leases: Api::namespaced(Client::new(server, "default"), "rathaus-system"),
             name: "rathaus".to_owned(),
             identity: "this".to_owned(),
+            term: Term::default(),
         }
     }
 
@@ -207,7 +216,10 @@ mod tests {
     async fn a_renewal_counts_from_when_it_was_sent_and_not_from_its_answer() {
         let delay = Duration::from_millis(200);
         let start = Instant::now();
-        let sent = elector(delay).acquire_or_renew_within(RENEW_DEADLINE, &mut None).await.unwrap();
+        let elector = elector(delay);
+        let sent = elector.acquire_or_renew_within(RENEW_DEADLINE, &mut None).await.unwrap();
+        let end = (sent + RENEW_DEADLINE).into_std();
+        assert!(elector.term.is_running(end - delay) && !elector.term.is_running(end));
         // The lease is read and written, each with the delay.
         assert!(start.elapsed() >= 2 * delay);
         assert!(sent - start < delay, "counted from {:?} after the start", sent - start);

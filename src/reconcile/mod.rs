@@ -172,7 +172,8 @@ impl Watch {
         let record_list = record_lists(K::plural(&()).into_owned(), self.context.freshness.clone());
         let context = self.context.clone();
         let (triggers, retries) = (triggers.clone(), triggers.retries());
-        watcher(objects, watcher::Config::default().any_semantic())
+        // Objects arrive one by one: a list would be held in memory at once, annotations included.
+        watcher(objects, watcher::Config::default().streaming_lists())
             .default_backoff()
             .modify(drop_unread_metadata)
             .inspect(move |event| {

@@ -111,7 +111,7 @@ async fn run_pipeline(
     let children = cluster::module_children(objects, &namespace, module.name.as_str());
     check_isolation(municipality, &children)?;
     let database = provision_database(objects, &module, ctx, steps).await?;
-    check_named_secrets(&module, ctx).await?;
+    check_named_secrets(raw, &module, max_age, ctx).await?;
     let authority = if module.callers.is_empty() {
         None
     } else {
@@ -173,13 +173,25 @@ async fn provision_database(
 
 /// Checks the Secrets that the ServiceModule names before any object is changed. New pods would wait for a
 /// missing Secret, and only their events would say so. Pods that run already keep running.
-async fn check_named_secrets(module: &Module, ctx: &Context) -> Result<(), Step> {
-    let namespace = module.town.name.namespace();
+///
+/// What was found within `max_age` is not read again.
+async fn check_named_secrets(
+    raw: &ServiceModule,
+    module: &Module,
+    max_age: Duration,
+    ctx: &Context,
+) -> Result<(), Step> {
+    let (namespace, generation) = (module.town.name.namespace(), raw.metadata.generation);
+    let key = ObjectKey::module(&namespace, module.name.as_str());
+    if ctx.retries.has_checked_secrets(&key, generation, max_age, Instant::now()) {
+        return Ok(());
+    }
     for named in module.configuration.secrets() {
         let found = cluster::get_secret(&ctx.client, &namespace, &named.name).await;
         let found = found.map_err(|error| Step::failed(DEPLOYED, &error))?;
         named.check(&namespace, found.as_ref())?;
     }
+    ctx.retries.note_secrets(&key, generation, Instant::now());
     Ok(())
 }
 

@@ -84,6 +84,22 @@ struct Record {
     is_woken: bool,
     /// When only its number of modules or users was written last.
     counted_at: Option<Instant>,
+    /// In which generation and when the Secrets that it names were found usable.
+    secrets_checked: Option<(Option<i64>, Instant)>,
+}
+
+impl Record {
+    /// Of an object that has had no run, and is due at once.
+    fn new(now: Instant) -> Self {
+        Self {
+            outcome: Outcome::Waiting,
+            pauses: 0,
+            due: now,
+            is_woken: false,
+            counted_at: None,
+            secrets_checked: None,
+        }
+    }
 }
 
 impl Retries {
@@ -100,7 +116,8 @@ impl Retries {
     /// changes itself, each time.
     pub fn begin(&self, key: &ObjectKey, now: Instant) -> Option<Duration> {
         let mut records = self.lock();
-        let record = records.get_mut(key)?;
+        // A change during the first run finds a record, too.
+        let record = records.entry(key.clone()).or_insert_with(|| Record::new(now));
         if !std::mem::take(&mut record.is_woken) {
             return record.due.checked_duration_since(now).filter(|left| !left.is_zero());
         }
@@ -120,8 +137,7 @@ impl Retries {
         now: Instant,
     ) -> Duration {
         let mut records = self.lock();
-        let new = Record { outcome, pauses: 0, due: now, is_woken: false, counted_at: None };
-        let record = records.entry(key.clone()).or_insert(new);
+        let record = records.entry(key.clone()).or_insert_with(|| Record::new(now));
         record.outcome = outcome;
         let pause = match wait_after(outcome, reason) {
             Wait::Resync => {
@@ -148,6 +164,27 @@ impl Retries {
             record.counted_at = Some(now);
         }
         wait
+    }
+
+    /// Notes that the Secrets which an object names in this generation are usable.
+    pub fn note_secrets(&self, key: &ObjectKey, generation: Option<i64>, now: Instant) {
+        if let Some(record) = self.lock().get_mut(key) {
+            record.secrets_checked = Some((generation, now));
+        }
+    }
+
+    /// Whether the Secrets which an object names in this generation were found usable within `max_age`.
+    pub fn has_checked_secrets(
+        &self,
+        key: &ObjectKey,
+        generation: Option<i64>,
+        max_age: Duration,
+        now: Instant,
+    ) -> bool {
+        let checked = self.lock().get(key).and_then(|record| record.secrets_checked);
+        checked.is_some_and(|(checked, time)| {
+            checked == generation && now.saturating_duration_since(time) < max_age
+        })
     }
 
     /// Whether the last run of an object failed.
@@ -322,6 +359,27 @@ mod tests {
         assert_eq!(retries.wait_before_count(&key(), now + second), Some(COUNT_INTERVAL - second));
         assert_eq!(retries.wait_before_count(&key(), now + COUNT_INTERVAL), None);
         assert_eq!(retries.wait_before_count(&key(), now + COUNT_INTERVAL), Some(COUNT_INTERVAL));
+    }
+
+    #[test]
+    fn a_change_during_the_first_run_is_not_lost() {
+        let (retries, now) = (Retries::default(), Instant::now());
+        assert_eq!(retries.begin(&key(), now), None);
+        retries.wake(&key());
+        retries.end(&key(), Outcome::Refused, Some("HostnameForeign"), RESYNC, now);
+        assert_eq!(retries.begin(&key(), now), None, "it is woken");
+    }
+
+    #[test]
+    fn usable_secrets_are_remembered_for_a_while_and_a_generation() {
+        let (retries, now) = (Retries::default(), Instant::now());
+        retries.begin(&key(), now);
+        let is_known = |generation, age| {
+            retries.has_checked_secrets(&key(), Some(generation), RESYNC, now + Duration::from_secs(age))
+        };
+        assert!(!is_known(1, 0));
+        retries.note_secrets(&key(), Some(1), now);
+        assert!(is_known(1, 299) && !is_known(1, 300) && !is_known(2, 0));
     }
 
     #[test]
