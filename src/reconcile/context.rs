@@ -25,7 +25,7 @@ use crate::desired::module::TokenAuthority;
 use crate::serve::{Freshness, Health, Metrics};
 use crate::settings::Settings;
 use crate::status::{Outcome, Report, Step, condition_events};
-use crate::tenant::{FIELD_MANAGER, SealKey};
+use crate::tenant::{FIELD_MANAGER, SealKey, TownName};
 
 /// Limits one run. A healthy run takes far less; without the limit, the client's own retries could go on
 /// for minutes.
@@ -214,6 +214,12 @@ impl Context {
         keys: impl IntoIterator<Item = ObjectKey>,
     ) -> Vec<Arc<DeserializeGuard<Municipality>>> {
         readable(keys.into_iter().filter_map(|key| self.towns.get(&ObjectRef::new(&key.name))))
+    }
+
+    /// The Municipality to which a namespace belongs by its name. Labels of the namespace are not considered.
+    pub(super) fn find_municipality(&self, namespace: &str) -> Option<Arc<DeserializeGuard<Municipality>>> {
+        let name = TownName::from_namespace(namespace)?;
+        self.towns.get(&ObjectRef::new(name.as_str()))
     }
 
     /// The ServiceModules of a namespace that could be deserialized.

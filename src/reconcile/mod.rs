@@ -5,6 +5,7 @@
 
 mod backlog;
 mod class;
+mod cleanup;
 mod context;
 mod facts;
 mod index;

@@ -36,6 +36,7 @@ mod schema;
 mod support;
 mod suspended_is_untouched;
 mod tampering_is_put_right;
+mod two_writers_do_not_fight;
 mod unreadable_objects_stop_nobody;
 mod upgrades_seal_what_is_there;
 mod vendors_can_check_conformance;
@@ -87,6 +88,7 @@ fn side_by_side() -> Vec<Trial> {
         tampering_is_put_right::a_planted_secret_that_names_the_module_as_its_owner_is_never_used,
         tampering_is_put_right::a_planted_namespace_with_our_managers_name_and_labels_is_refused,
         any_addition_is_put_right::whatever_the_api_server_lets_anybody_add_is_gone_again,
+        two_writers_do_not_fight::another_program_that_never_gives_in_is_named_and_left_alone,
         drift_is_repaired::invariant_5_what_is_changed_by_hand_is_repaired,
         drift_is_repaired::invariant_5_what_is_deleted_by_hand_comes_back,
         drift_is_repaired::invariant_5_what_the_operator_made_and_no_longer_wants_is_pruned,

@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use e2e::audit::{Mark, Request, mark, requests_since};
+use futures::future::join_all;
 use kube::Client;
 
 use crate::support::{Town, at_rest, delete, service_module};
@@ -50,9 +51,8 @@ async fn flooded_town(client: &Client) -> Town {
         module["metadata"]["name"] = format!("refused-{number}").into();
         town.opt_in_with(module.clone()).await;
     }
-    for number in 0..FLOOD {
-        town.module_says(&format!("refused-{number}"), "Ready", "False", "").await;
-    }
+    let are_refused = (0..FLOOD).map(|number| format!("refused-{number}"));
+    join_all(are_refused.map(async |name| town.module_says(&name, "Ready", "False", "").await)).await;
     town
 }
 
@@ -96,7 +96,5 @@ pub async fn invariant_12_one_module_is_work_for_its_own_town_and_a_refused_one_
     let of_refused: Vec<_> = work.iter().filter(|request| flooded.is_subject_of(request)).collect();
     assert!(of_refused.is_empty(), "for modules that are refused: {of_refused:#?}");
 
-    for town in towns.iter().chain([&flooded]) {
-        town.remove().await;
-    }
+    join_all(towns.iter().chain([&flooded]).map(Town::remove)).await;
 }
