@@ -38,7 +38,9 @@ pub async fn another_program_that_never_gives_in_is_named_and_left_alone() {
         Either::Right((module, _)) => module,
     };
     let message = module_message(&module, "Deployed");
-    for word in ["Service e-payment", "second-writer", "/metadata/labels/example.net~1team", "settings.tolerated"] {
+    for word in
+        ["Service e-payment", "second-writer", "/metadata/labels/example.net~1team", "settings.tolerated"]
+    {
         assert!(message.contains(word), "{word} in {message}");
     }
 
@@ -46,7 +48,9 @@ pub async fn another_program_that_never_gives_in_is_named_and_left_alone() {
     services.patch("e-payment", &writer, &Patch::Merge(change)).await.unwrap();
     tokio::time::sleep(QUIET).await;
     let mut writes = requests_since(start, OPERATOR).unwrap();
-    writes.retain(|write| write.is_write() && write.resource == "services" && write.namespace == town.namespace());
+    writes.retain(|write| {
+        write.is_write() && write.resource == "services" && write.namespace == town.namespace()
+    });
     assert!(writes.is_empty(), "{writes:#?}");
     town.remove().await;
 }
