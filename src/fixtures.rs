@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::api::{EPayment, ModuleClass, Municipality, ServiceModule};
 use crate::settings::Settings;
-use crate::tenant::{Module, ModuleContext, Town, resolve_module, resolve_town};
+use crate::tenant::{HeldHostnames, Module, ModuleContext, Town, resolve_module, resolve_town};
 
 /// A municipality with two administrators.
 pub fn municipality(name: &str, ars: &str, hostname: &str) -> Municipality {
@@ -94,7 +94,7 @@ pub fn settings() -> Settings {
 
 /// Ahaus, resolved.
 pub fn town() -> Town {
-    resolve_town(&ahaus(), [], &Settings::default()).unwrap()
+    resolve_town(&ahaus(), [], &HeldHostnames::new(), &Settings::default()).unwrap()
 }
 
 /// An e-payment module of Ahaus, resolved, which uses one sibling and is used by another.

@@ -15,7 +15,7 @@ use crate::api::{ModuleClass, Municipality, ServiceModule};
 use crate::desired::module::{DatabaseAccess, Environment, TokenAuthority};
 use crate::desired::{self, Object};
 use crate::settings::Settings;
-use crate::tenant::{self, ModuleContext, Rejection, TownName};
+use crate::tenant::{self, HeldHostnames, ModuleContext, Rejection, TownName};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -67,7 +67,8 @@ struct Manifests {
 pub fn render(files: &[PathBuf], settings: &Settings) -> anyhow::Result<Rendered> {
     let manifests = read_manifests(files)?;
     let mut rendered = Rendered::default();
-    let resolve = |town: &Municipality| tenant::resolve_town(town, &manifests.towns, settings);
+    let resolve =
+        |town: &Municipality| tenant::resolve_town(town, &manifests.towns, &HeldHostnames::new(), settings);
     for raw in &manifests.towns {
         match resolve(raw) {
             Ok(town) => {

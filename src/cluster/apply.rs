@@ -19,7 +19,7 @@ use super::ledger::{Ledger, Row, RowKey, watched_kinds};
 use super::observed::{Observed, Rollout, RouteDecision};
 use crate::desired::module::DatabaseAccess;
 use crate::desired::{self, Digest, Kind, Object};
-use crate::tenant::{FIELD_MANAGER, Ownership, SEAL, SealKey, ownership};
+use crate::tenant::{FIELD_MANAGER, HOSTNAME, HOSTNAME_SEAL, Ownership, SEAL, SealKey, ownership};
 
 /// How often an object is read and written again that others change at the same time.
 const ATTEMPTS: usize = 3;
@@ -201,7 +201,12 @@ impl<'a> Write<'a> {
         let namespace = object.meta().namespace.clone().unwrap_or_default();
         let seal = town.key.seal(&format!("{kind:?}"), &namespace, &name, town.ars);
         let mut desired = object.to_json().map_err(not_serializable(kind, &name))?;
-        desired["metadata"]["annotations"][SEAL] = seal.into();
+        let annotations = &mut desired["metadata"]["annotations"];
+        annotations[SEAL] = seal.into();
+        // Who holds a host name is evidence, and takes the key as well.
+        if let Some(hostname) = annotations[HOSTNAME].as_str() {
+            annotations[HOSTNAME_SEAL] = town.key.seal_hostname(&name, hostname, town.ars).into();
+        }
         let digest = desired::digest(kind, &desired, town.ledger.tolerated());
         let api = dynamic_api(town.client, kind, object.meta().namespace.as_deref());
         Ok(Self { town, key: RowKey { namespace, name, kind }, api, desired, digest })
@@ -382,6 +387,6 @@ pub async fn delete_namespace(
     client: &Client,
     namespace: &k8s_openapi::api::core::v1::Namespace,
 ) -> Result<(), Error> {
-    let key = RowKey { namespace: String::new(), name: namespace.name_any(), kind: Kind::Namespace };
+    let key = RowKey::namespace(&namespace.name_any());
     delete(client, &key, namespace.uid()).await.map(drop)
 }

@@ -10,10 +10,11 @@ use kube::{Api, Client, Resource, ResourceExt};
 
 use super::Error;
 use super::apply::{Children, TownObjects, dynamic_api};
-use super::ledger::{Row, RowKey};
+use super::ledger::{Ledger, Row, RowKey};
+use super::observed::Observed;
 use crate::api::{Municipality, ServiceModule};
-use crate::desired::{AdditiveKind, Kind, labels};
-use crate::tenant::{Ownership, TownName};
+use crate::desired::{AdditiveKind, labels};
+use crate::tenant::{HeldHostnames, Ownership, SealKey, TownName};
 
 /// Returns the objects that the operator made for a town, without those of its modules, as the ledger knows them.
 /// No label is read: one that was removed or forged decides nothing.
@@ -34,8 +35,31 @@ fn sealed(town: TownObjects<'_>, rows: Vec<(RowKey, Row)>) -> Children {
 /// Whether the namespace is the town's and can be written to, as the ledger knows it. If not, the namespace must
 /// be read to learn why.
 pub fn is_namespace_ready(town: TownObjects<'_>, namespace: &str) -> bool {
-    let key = RowKey { namespace: String::new(), name: namespace.to_owned(), kind: Kind::Namespace };
+    let key = RowKey::namespace(namespace);
     town.ledger.get(&key).is_some_and(|row| !row.is_terminating && town.has_seal(&key, &row))
+}
+
+/// Whether the municipality holds a host name, as its namespace says with a seal.
+pub fn holds_hostname(town: TownObjects<'_>, namespace: &str) -> bool {
+    let row = town.ledger.get(&RowKey::namespace(namespace));
+    matches!(row.map(|row| row.observed), Some(Observed::Namespace(held))
+        if town.key.verify_hostname(namespace, &held.name, town.ars, &held.seal))
+}
+
+/// Returns the municipalities that hold host names which overlap with this one, as the ledger knows them. `ars_of`
+/// returns the ARS of a municipality; what carries no seal for it is not held.
+pub fn held_hostnames(
+    ledger: &Ledger,
+    key: &SealKey,
+    hostname: &str,
+    ars_of: impl Fn(&TownName) -> Option<String>,
+) -> HeldHostnames {
+    let held = ledger.holders(hostname).into_iter().filter_map(|(namespace, held)| {
+        let town = TownName::from_namespace(&namespace)?;
+        let is_proven = key.verify_hostname(&namespace, &held.name, &ars_of(&town)?, &held.seal);
+        is_proven.then(|| (town.to_string(), held.name))
+    });
+    held.collect()
 }
 
 /// Returns the names of the objects of a kind in a namespace that somebody else made. The API server is asked

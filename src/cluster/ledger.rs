@@ -14,9 +14,9 @@ use kube::runtime::watcher::Event;
 use tokio::sync::watch;
 
 use super::contention::Repairs;
-use super::observed::Observed;
+use super::observed::{HeldHostname, Observed};
 use crate::desired::{self, Digest, KINDS, Kind, Tolerated, labels};
-use crate::tenant::{SEAL, TownName};
+use crate::tenant::{HostnameIndex, SEAL, TownName};
 
 /// The kinds that are watched. Secrets and ConfigMaps are not, since the operator has no cluster-wide right to
 /// read them.
@@ -36,6 +36,11 @@ pub struct RowKey {
 }
 
 impl RowKey {
+    /// The key of a Namespace.
+    pub fn namespace(name: &str) -> Self {
+        Self { namespace: String::new(), name: name.to_owned(), kind: Kind::Namespace }
+    }
+
     fn of(kind: Kind, object: &DynamicObject) -> Self {
         Self { namespace: object.namespace().unwrap_or_default(), name: object.name_any(), kind }
     }
@@ -110,6 +115,8 @@ pub struct Ledger {
 #[derive(Debug, Default)]
 struct Tables {
     rows: BTreeMap<RowKey, Row>,
+    /// The names of namespaces by the host names that these say are held.
+    hostnames: HostnameIndex<String>,
     /// The objects of a listing that has begun. What it does not contain has vanished when it is complete.
     listings: BTreeMap<Kind, BTreeSet<RowKey>>,
     listed_once: BTreeSet<Kind>,
@@ -213,6 +220,16 @@ impl Ledger {
         self.lock().rows.get(key).cloned()
     }
 
+    /// The namespaces whose municipalities hold host names that overlap with this one, as the namespaces say.
+    pub(super) fn holders(&self, hostname: &str) -> Vec<(String, HeldHostname)> {
+        let tables = self.lock();
+        let held = |namespace: &String| match &tables.rows.get(&RowKey::namespace(namespace))?.observed {
+            Observed::Namespace(held) => Some((namespace.clone(), held.clone())),
+            _ => None,
+        };
+        tables.hostnames.overlapping(hostname).into_iter().filter_map(held).collect()
+    }
+
     /// The rows of all objects of that name in a namespace, by kind.
     pub(super) fn named(&self, namespace: &str, name: &str) -> Vec<(RowKey, Row)> {
         self.in_namespace(namespace, |key| key.name == name)
@@ -262,7 +279,9 @@ impl Tables {
         let is_same = before.is_some_and(|before| before.is_same_for_owner(&row));
         let was_unsealed = before.is_some_and(|before| before.seal.is_none());
         let is_sealed = row.seal.is_some() && !was_unsealed;
+        self.index_hostname(&key, false);
         self.rows.insert(key.clone(), row);
+        self.index_hostname(&key, true);
         (!is_same).then_some(Change { key, is_sealed })
     }
 
@@ -271,8 +290,19 @@ impl Tables {
         if self.rows.get(key)?.version > version {
             return None;
         }
+        self.index_hostname(key, false);
         let row = self.rows.remove(key)?;
         Some(Change { key: key.clone(), is_sealed: row.seal.is_some() })
+    }
+
+    /// Adds the host name that a row says is held to the index, or removes it.
+    fn index_hostname(&mut self, key: &RowKey, is_present: bool) {
+        if let Some(Observed::Namespace(held)) = self.rows.get(key).map(|row| &row.observed) {
+            match is_present {
+                true => self.hostnames.insert(&held.name, key.name.clone()),
+                false => self.hostnames.remove(&held.name, &key.name),
+            }
+        }
     }
 
     fn finish_listing(&mut self, kind: Kind) -> Vec<Change> {

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::tenant::{HOSTNAME, HOSTNAME_SEAL};
 
 fn ledger() -> Ledger {
     Ledger::new(Tolerated::default())
@@ -130,4 +131,28 @@ fn the_digest_is_the_same_whether_or_not_the_api_server_names_the_type() {
     let mut without = object(1, json!({}));
     without.types = None;
     assert_eq!(Row::of(Kind::ServiceAccount, &without, &Tolerated::default()), Some(with_type));
+}
+
+#[test]
+fn who_holds_a_host_name_follows_the_namespaces() {
+    let ledger = ledger();
+    let namespace = |version: u64, hostname: &str| -> DynamicObject {
+        serde_json::from_value(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "mun-ahaus",
+            "resourceVersion": version.to_string(), "annotations": {HOSTNAME: hostname, HOSTNAME_SEAL: "seal"}}}))
+        .unwrap()
+    };
+    let holders = |hostname: &str| -> Vec<String> {
+        ledger
+            .holders(hostname)
+            .into_iter()
+            .map(|(namespace, held)| format!("{namespace} {}", held.name))
+            .collect()
+    };
+    ledger.take_in(Kind::Namespace, &Event::Apply(namespace(1, "ahaus.example")));
+    assert_eq!(holders("neu.ahaus.example"), ["mun-ahaus ahaus.example"]);
+    ledger.take_in(Kind::Namespace, &Event::Apply(namespace(2, "heek.example")));
+    assert_eq!(holders("ahaus.example"), [""; 0]);
+    assert_eq!(holders("heek.example"), ["mun-ahaus heek.example"]);
+    ledger.take_in(Kind::Namespace, &Event::Delete(namespace(3, "heek.example")));
+    assert_eq!(holders("heek.example"), [""; 0]);
 }

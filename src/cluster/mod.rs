@@ -24,8 +24,8 @@ pub use apply::{
     reread_terminating, rollout,
 };
 pub use children::{
-    get_module_metadata, get_municipality, get_namespace, get_secret, is_namespace_ready, list_foreign,
-    list_pods, module_children, town_children,
+    get_module_metadata, get_municipality, get_namespace, get_secret, held_hostnames, holds_hostname,
+    is_namespace_ready, list_foreign, list_pods, module_children, town_children,
 };
 pub use error::Error;
 pub use fence::{Term, leader_client};
@@ -34,7 +34,7 @@ pub use lifecycle::{
     FINALIZER, add_finalizer, is_crd_being_deleted, read_conditions, remove_finalizer,
     remove_foreign_finalizers, write_module_count, write_status,
 };
-pub use observed::{Observed, Rollout, RouteDecision};
+pub use observed::{HeldHostname, Observed, Rollout, RouteDecision};
 pub use seal_key::{SEAL_SECRET, get_seal_key, keep_seal_key};
 pub use tokens::fetch_token_authority;
 pub use unwatched::Unwatched;

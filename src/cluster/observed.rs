@@ -9,11 +9,13 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
 use kube::api::DynamicObject;
 
 use crate::api::{HTTPRoute, ParentStatus};
 use crate::desired::Kind;
 use crate::desired::module::{DATABASE_CA_KEY, DATABASE_URL_KEY, DatabaseAccess};
+use crate::tenant::{HOSTNAME, HOSTNAME_SEAL};
 
 /// How long pods usually take for the next step of their start.
 const PROGRESS_TIME: SignedDuration = SignedDuration::from_secs(3);
@@ -28,8 +30,19 @@ pub enum Observed {
     Deployment(Rollout),
     /// Of an HTTPRoute, what the gateway says.
     HTTPRoute(RouteDecision),
+    /// Of a Namespace, the host name that its municipality holds.
+    Namespace(HeldHostname),
     /// Of a Secret, how the module connects to its database.
     Secret(DatabaseAccess),
+}
+
+/// The host name that a municipality holds, as its namespace says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldHostname {
+    /// The host name.
+    pub name: String,
+    /// Its seal, which is not verified here.
+    pub seal: String,
 }
 
 /// How far the pods of a Deployment are.
@@ -71,6 +84,11 @@ impl Observed {
         match kind {
             Kind::Deployment => parse(object).map(|deployment| Self::Deployment(Rollout::of(&deployment))),
             Kind::HTTPRoute => parse(object).map(|route| Self::HTTPRoute(RouteDecision::of(&route))),
+            Kind::Namespace => {
+                let annotation = |name| object.annotations().get(name).cloned();
+                let held = annotation(HOSTNAME).zip(annotation(HOSTNAME_SEAL));
+                held.map(|(name, seal)| Self::Namespace(HeldHostname { name, seal }))
+            }
             Kind::Secret => parse(object).and_then(database_access).map(Self::Secret),
             _ => None,
         }

@@ -9,7 +9,7 @@ use super::*;
 use crate::api::{ModuleClass, Municipality, ServiceModule};
 use crate::fixtures::{ahaus, e_payment, e_payment_class, full_block, module, settings, town};
 use crate::settings::Settings;
-use crate::tenant::{ModuleContext, ModuleName, resolve_module, resolve_town};
+use crate::tenant::{HeldHostnames, ModuleContext, ModuleName, resolve_module, resolve_town};
 
 fn environment() -> Environment {
     Environment {
@@ -184,7 +184,7 @@ proptest! {
     #[test]
     fn invariant_2_every_planned_object_lies_in_the_towns_own_namespace((raw, class, sm) in arbitrary_objects()) {
         let settings = settings();
-        let town = resolve_town(&raw, [], &settings);
+        let town = resolve_town(&raw, [], &HeldHostnames::new(), &settings);
         prop_assume!(town.is_ok());
         let town = town.unwrap();
         let namespace = town.name.namespace();

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use super::index::Index;
 use super::key::{ObjectKey, OwnKind};
 use super::retry::Retries;
+use super::turns::Turns;
 use crate::api::conditions::READY;
 use crate::api::{ModuleClass, Municipality, ServiceModule};
 use crate::cluster::{self, Applied, Children, Ledger, TownObjects, Unwatched, database::Server};
@@ -64,6 +65,8 @@ pub struct Context {
     pub(super) index: Arc<Index>,
     /// The last run of each object; the pause until the next one grows with their number.
     pub(super) retries: Arc<Retries>,
+    /// How many modules of each town are being reconciled.
+    pub(super) turns: Turns,
 }
 
 /// The watch caches of the three kinds that people write.
@@ -103,6 +106,7 @@ impl Context {
             token_authority: tokio::sync::Mutex::default(),
             index: Arc::default(),
             retries: Arc::default(),
+            turns: Turns::default(),
         }
     }
 

@@ -15,7 +15,7 @@ use super::facts::{self, ClassFacts, ModuleFacts, TownFacts};
 use super::key::{ObjectKey, OwnKind};
 use super::table::{Change, Table};
 use crate::api::{ModuleClass, ModuleCount, Municipality, ServiceModule};
-use crate::tenant::TownName;
+use crate::tenant::{HostnameIndex, TownName};
 
 /// The objects that an event concerns.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -42,9 +42,7 @@ struct Tables {
     modules: Table<ModuleFacts>,
     modules_by_class: Groups<ObjectKey>,
     towns_by_ars: Groups<ObjectKey>,
-    /// By host name, with its labels in reverse order: `example.rathaus.ahaus.`, so that all names below a
-    /// name begin with it.
-    towns_by_hostname: Groups<ObjectKey>,
+    towns_by_hostname: HostnameIndex<ObjectKey>,
 }
 
 impl Index {
@@ -56,7 +54,10 @@ impl Index {
             for (spec, is_present) in [(before, false), (after, true)] {
                 let Some(spec) = spec.as_ref().and_then(|facts| facts.spec.as_ref()) else { continue };
                 set(&mut tables.towns_by_ars, spec.ars.clone(), key, is_present);
-                set(&mut tables.towns_by_hostname, reversed(&spec.hostname), key, is_present);
+                match is_present {
+                    true => tables.towns_by_hostname.insert(&spec.hostname, key.clone()),
+                    false => tables.towns_by_hostname.remove(&spec.hostname, key),
+                }
             }
         }
         collect_wakes(&changes, |change, wakes| tables.wake_for_town(change, wakes))
@@ -126,13 +127,8 @@ impl Index {
 
 impl Tables {
     fn claimants(&self, ars: &str, hostname: &str) -> BTreeSet<ObjectKey> {
-        let name = reversed(hostname);
-        let ends_of_labels = name.match_indices('.').map(|(end, _)| &name[..=end]);
-        let equal_or_above = ends_of_labels.filter_map(|above| self.towns_by_hostname.get(above));
-        let below = self.towns_by_hostname.range(name.clone()..);
-        let below = below.take_while(|(other, _)| other.starts_with(&name)).map(|(_, towns)| towns);
-        let same_ars = self.towns_by_ars.get(ars);
-        same_ars.into_iter().chain(equal_or_above).chain(below).flatten().cloned().collect()
+        let same_ars = self.towns_by_ars.get(ars).into_iter().flatten();
+        same_ars.chain(self.towns_by_hostname.overlapping(hostname)).cloned().collect()
     }
 
     /// A town's modules read all of its facts. Other towns read only what it claims: whoever claimed the same
@@ -211,10 +207,6 @@ fn set<T: Ord + Clone>(groups: &mut Groups<T>, group: String, member: &T, is_pre
             groups.remove(&group);
         }
     }
-}
-
-fn reversed(hostname: &str) -> String {
-    hostname.rsplit('.').flat_map(|label| [label, "."]).collect()
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod table;
 mod tests;
 mod town;
 mod triggers;
+mod turns;
 
 use std::fmt::Debug;
 use std::sync::Arc;

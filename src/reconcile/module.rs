@@ -16,26 +16,28 @@ use kube::{Api, Resource, ResourceExt};
 
 use super::context::Context;
 use super::key::{ObjectKey, OwnKind};
+use super::turns::NEXT_TURN;
 use super::{cleanup, retry, town};
 use crate::api::conditions::{
-    CLASS_ACCEPTED, DATABASE_READY, DEPLOYED, NAMESPACE_READY, READY, SERVICE_MODULE_CONDITIONS,
+    CLASS_ACCEPTED, DATABASE_READY, DEPLOYED, NAMESPACE_READY, READY, ROUTED, SERVICE_MODULE_CONDITIONS,
 };
 use crate::api::{Municipality, ServiceModule, ServiceModuleStatus};
 use crate::cluster::{self, Applied, Children, TownObjects};
 use crate::desired::module::{DatabaseAccess, Environment};
 use crate::desired::{self, Kind};
 use crate::status::{self, Isolation, Outcome, Report, Step};
-use crate::tenant::{self, Module, ModuleContext, NamespaceClaim, Rejection, Town};
+use crate::tenant::{self, HOSTNAME_TAKEN, Module, ModuleContext, NamespaceClaim, Rejection, Town};
 
 pub(super) async fn reconcile(
     object: Arc<DeserializeGuard<ServiceModule>>,
     ctx: Arc<Context>,
 ) -> Result<Action, Infallible> {
     ctx.wait_until_synced().await;
+    let namespace = object.namespace().unwrap_or_default();
+    let Some(_turn) = ctx.turns.take(&namespace) else { return Ok(Action::requeue(NEXT_TURN)) };
     let start = Instant::now();
     let key = ObjectKey::of(OwnKind::ServiceModule, &*object);
     ctx.retries.begin(&key, start);
-    let namespace = object.namespace().unwrap_or_default();
     let municipality = ctx.find_municipality(&namespace);
     let town = municipality.as_ref().and_then(|town| town.0.as_ref().ok());
     let mut provisioned = None;
@@ -83,7 +85,13 @@ async fn run_pipeline(
     let failed = |condition| move |error: cluster::Error| Step::failed(condition, &error);
     let namespace = raw.namespace().unwrap_or_default();
     // What the caches tell is checked first, so that a refused module costs no request.
-    let mut module = resolve_module(raw, resolve_isolated_town(&namespace, municipality, ctx), ctx)?;
+    let town = resolve_isolated_town(&namespace, municipality, ctx);
+    if let (Err(rejection), Some(municipality)) = (&town, municipality)
+        && rejection.reason == HOSTNAME_TAKEN
+    {
+        detach_route(raw, municipality, ctx).await?;
+    }
+    let mut module = resolve_module(raw, town, ctx)?;
     if let Some(rejection) =
         check_namespace(municipality, &namespace, ctx).await.map_err(failed(CLASS_ACCEPTED))?
     {
@@ -124,6 +132,18 @@ async fn run_pipeline(
     steps.extend(status::evaluate_module(&applied, &pods, module.class.shows_container_logs));
     *provisioned = Some(module);
     Ok(())
+}
+
+/// Deletes the route of a module whose town may not have its host name and holds no other one, so that its citizens
+/// are not led to two towns.
+async fn detach_route(raw: &ServiceModule, town: &Municipality, ctx: &Context) -> Result<(), Step> {
+    let (namespace, objects) = (raw.namespace().unwrap_or_default(), ctx.objects(&town.spec.ars));
+    if cluster::holds_hostname(objects, &namespace) {
+        return Ok(());
+    }
+    let mut routes = cluster::module_children(objects, &namespace, &raw.name_any());
+    routes.retain(|(kind, _), _| *kind == Kind::HTTPRoute);
+    ctx.prune(objects, &namespace, &routes, &Applied::default(), ROUTED).await
 }
 
 /// Whether the last run found the module ready, in its current generation.

@@ -16,6 +16,7 @@ use super::Context;
 use super::key::ObjectKey;
 use crate::cluster;
 use crate::status::{Outcome, Report};
+use crate::tenant::HOSTNAME_TAKEN;
 
 /// The first of the growing pauses; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -31,9 +32,10 @@ const COUNT_INTERVAL: Duration = Duration::from_secs(5);
 const IN_PROGRESS: [&str; 4] = ["RollingOut", "NotYetAvailable", "GatewayPending", "Deleting"];
 
 /// Reasons for [`Outcome::Invalid`] and [`Outcome::Refused`] whose cause lies in something that is not
-/// watched, and may thus go without an event: Secrets of the town, objects and namespaces of others, seals of
+/// watched, and may thus go without an event: host names that others hold, Secrets of the town, objects and namespaces of others, seals of
 /// Secrets and ConfigMaps, and the database server.
-const UNWATCHED_CAUSES: [&str; 7] = [
+const UNWATCHED_CAUSES: [&str; 8] = [
+    HOSTNAME_TAKEN,
     "SecretNotFound",
     "SecretIncomplete",
     "ObjectForeign",

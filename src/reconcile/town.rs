@@ -11,6 +11,7 @@ use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::jiff::Timestamp;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
 use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 
 use super::context::Context;
@@ -119,10 +120,17 @@ async fn find_foreign(
     Ok(status::report_foreign(kind, namespace, &names))
 }
 
-/// Checks a Municipality against the settings and against those that claim its ARS or host name, too.
+/// Checks a Municipality against the settings and against those that claim its ARS, or claim or hold its host name.
 pub(super) fn resolve_town(raw: &Municipality, ctx: &Context) -> Result<Town, Rejection> {
-    let towns = ctx.readable_towns(ctx.index.claimants(&raw.spec.ars, &raw.spec.hostname));
-    tenant::resolve_town(raw, towns.iter().filter_map(|town| town.0.as_ref().ok()), &ctx.settings)
+    let ars_of = |town: &TownName| {
+        let town = ctx.towns.get(&ObjectRef::new(town.as_str()))?;
+        town.0.as_ref().ok().map(|town| town.spec.ars.clone())
+    };
+    let hostname = &raw.spec.hostname;
+    let held = cluster::held_hostnames(&ctx.ledger, &ctx.seal_key, hostname, ars_of);
+    let holders = held.keys().map(|name| ObjectKey::town(name));
+    let towns = ctx.readable_towns(ctx.index.claimants(&raw.spec.ars, hostname).into_iter().chain(holders));
+    tenant::resolve_town(raw, towns.iter().filter_map(|town| town.0.as_ref().ok()), &held, &ctx.settings)
 }
 
 /// Cleans up after a deleted Municipality. Returns `None` once the finalizer is removed and no status can be

@@ -8,6 +8,7 @@
 mod class;
 mod deletion;
 mod e_payment;
+mod hostnames;
 mod module;
 mod names;
 mod ownership;
@@ -18,13 +19,16 @@ mod town;
 
 pub use class::{Class, resolve as resolve_class};
 pub use deletion::{DataFate, DeletionEvidence};
+pub use hostnames::{HOSTNAME, HOSTNAME_SEAL, HeldHostnames, HostnameIndex, overlap};
 pub use module::{Configuration, Module, ModuleContext, resolve as resolve_module};
 pub use names::{Ars, Hostname, Image, ModuleName, TownName, Version};
 pub use ownership::{ARS_LABEL, FIELD_MANAGER, Ownership, ownership};
 pub use rejection::{Cause, Rejection};
 pub use seal::{InvalidSealKey, SEAL, SEAL_KEY_BYTES, SealKey};
 pub use secrets::NamedSecret;
-pub use town::{Administrator, NamespaceClaim, Town, namespace_claim, resolve as resolve_town};
+pub use town::{
+    Administrator, HOSTNAME_TAKEN, NamespaceClaim, Town, namespace_claim, resolve as resolve_town,
+};
 
 #[cfg(test)]
 mod tests;

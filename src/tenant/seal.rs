@@ -20,6 +20,9 @@ use sha2::Sha256;
 /// Annotation with the seal.
 pub const SEAL: &str = "rathaus.dev/seal";
 
+/// Stands for the kind in the seal of a host name; no kind has this name.
+const HOSTNAME_SEALED: &str = "held hostname";
+
 /// Length of the key in bytes.
 pub const SEAL_KEY_BYTES: usize = 32;
 
@@ -107,6 +110,16 @@ impl SealKey {
             let _ = write!(id, "{byte:02x}"); // a string takes every write
             id
         })
+    }
+
+    /// Returns the seal of the host name that the municipality with this ARS holds; it stands in its namespace.
+    pub fn seal_hostname(&self, namespace: &str, hostname: &str, ars: &str) -> String {
+        self.seal(HOSTNAME_SEALED, namespace, hostname, ars)
+    }
+
+    /// Whether this is the seal of [`Self::seal_hostname`].
+    pub fn verify_hostname(&self, namespace: &str, hostname: &str, ars: &str, seal: &str) -> bool {
+        self.verify_seal(HOSTNAME_SEALED, namespace, hostname, ars, seal)
     }
 
     fn compute(&self, kind: &str, namespace: &str, name: &str, ars: &str) -> Hmac<Sha256> {

@@ -14,7 +14,7 @@ use crate::settings::Settings;
 
 /// The rejection of a municipality with the default settings.
 fn reject_town(raw: &Municipality, others: &[Municipality]) -> Rejection {
-    resolve_town(raw, others, &Settings::default()).unwrap_err()
+    resolve_town(raw, others, &HeldHostnames::new(), &Settings::default()).unwrap_err()
 }
 
 #[track_caller]
@@ -40,6 +40,37 @@ fn a_foreign_hostname_is_refused() {
 }
 
 #[test]
+fn who_holds_a_hostname_keeps_it_until_it_is_given_up() {
+    let older = ahaus();
+    let mut younger = municipality("heek", "055540024024", "heek.rathaus.example");
+    younger.metadata.creation_timestamp =
+        Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::now()));
+    let resolve = |raw: &Municipality, other: &Municipality, held: &[(&str, &str)]| {
+        let held = held.iter().map(|(town, name)| ((*town).to_owned(), (*name).to_owned())).collect();
+        resolve_town(raw, [other], &held, &Settings::default())
+    };
+    // The older one wants what the younger one holds.
+    let mut greedy = older.clone();
+    for wanted in ["heek.rathaus.example", "neu.heek.rathaus.example"] {
+        greedy.spec.hostname = wanted.to_owned();
+        let held = [("ahaus", "ahaus.rathaus.example"), ("heek", "heek.rathaus.example")];
+        let refused = resolve(&greedy, &younger, &held).unwrap_err();
+        assert_rejection(&refused, Cause::Refused, "HostnameTaken", "held by municipality heek");
+        assert!(resolve(&younger, &greedy, &held).is_ok());
+    }
+    // The younger one moves, and holds the name until it has moved.
+    let mut moving = younger.clone();
+    moving.spec.hostname = "neu.rathaus.example".to_owned();
+    greedy.spec.hostname = "heek.rathaus.example".to_owned();
+    assert!(resolve(&greedy, &moving, &[("heek", "heek.rathaus.example")]).is_err());
+    assert!(resolve(&greedy, &moving, &[("heek", "neu.rathaus.example")]).is_ok());
+    // Both hold it: one of them goes on.
+    let both = [("ahaus", "heek.rathaus.example"), ("heek", "heek.rathaus.example")];
+    assert!(resolve(&greedy, &younger, &both).is_ok());
+    assert!(resolve(&younger, &greedy, &both).is_err());
+}
+
+#[test]
 fn the_older_object_keeps_ars_and_hostname() {
     let older = ahaus();
     let mut younger = municipality("ahaus-2", "055540004004", "zwei.rathaus.example");
@@ -47,7 +78,7 @@ fn the_older_object_keeps_ars_and_hostname() {
         Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::now()));
     let both = [older.clone(), younger.clone()];
     assert_rejection(&reject_town(&younger, &both), Cause::Refused, "ArsTaken", "older municipality ahaus");
-    assert!(resolve_town(&older, &both, &Settings::default()).is_ok());
+    assert!(resolve_town(&older, &both, &HeldHostnames::new(), &Settings::default()).is_ok());
 
     younger.spec.ars = "055540008008".to_owned();
     for taken in ["ahaus.rathaus.example", "neu.ahaus.rathaus.example"] {
@@ -55,7 +86,7 @@ fn the_older_object_keeps_ars_and_hostname() {
         assert_rejection(&reject_town(&younger, &both), Cause::Refused, "HostnameTaken", taken);
     }
     younger.spec.hostname = "neu-ahaus.rathaus.example".to_owned();
-    assert!(resolve_town(&younger, &both, &Settings::default()).is_ok());
+    assert!(resolve_town(&younger, &both, &HeldHostnames::new(), &Settings::default()).is_ok());
 }
 
 #[test]
@@ -344,7 +375,7 @@ proptest! {
     #[test]
     fn no_spec_makes_resolve_panic(name in "\\PC{0,60}", ars in "\\PC{0,14}", host in "\\PC{0,80}", class in "\\PC{0,20}", uses in proptest::collection::vec("\\PC{0,30}", 0..4)) {
         let raw = municipality(&name, &ars, &host);
-        let town = resolve_town(&raw, [], &Settings::default());
+        let town = resolve_town(&raw, [], &HeldHostnames::new(), &Settings::default());
         let uses: Vec<&str> = uses.iter().map(String::as_str).collect();
         let mut module = module(&name, &uses);
         module.spec.class = class;

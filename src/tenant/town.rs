@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::{Resource, ResourceExt};
 use url::Url;
 
+use super::hostnames::{HeldHostnames, overlap};
 use super::names::{Ars, Hostname, TownName};
 use super::ownership::{self, Ownership};
 use super::rejection::Rejection;
@@ -14,6 +15,9 @@ use super::seal::SealKey;
 use crate::api::conditions::{NAMESPACE_READY, READY};
 use crate::api::{self, AdministratorKind, DeletionPolicy, Municipality, Quota};
 use crate::settings::Settings;
+
+/// Reason of a rejection because another municipality has the host name.
+pub const HOSTNAME_TAKEN: &str = "HostnameTaken";
 
 /// A Municipality that passed all checks and can be provisioned.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,15 +62,17 @@ pub enum Administrator {
 
 /// Checks a Municipality against the platform's settings and all other municipalities.
 ///
-/// Where two municipalities claim the same ARS or host name, the older object keeps it and the younger
-/// is rejected. `others` may come from a watch: a watch delivers objects in the order of their creation,
-/// so a process that has seen the younger object has also seen the older one.
+/// Where two municipalities claim the same ARS, the older object keeps it and the younger is rejected. A host name
+/// belongs to the municipality that holds it, until that gives it up; if nobody does, to the older one. `others` may
+/// come from a watch: a watch delivers objects in the order of their creation, so a process that has seen the
+/// younger object has also seen the older one.
 ///
 /// # Errors
 /// Returns the first check that failed.
 pub fn resolve<'a>(
     raw: &Municipality,
     others: impl IntoIterator<Item = &'a Municipality>,
+    held: &HeldHostnames,
     settings: &Settings,
 ) -> Result<Town, Rejection> {
     let invalid = |reason, message| Rejection::invalid(READY, reason, message);
@@ -86,8 +92,15 @@ pub fn resolve<'a>(
         );
         return Err(Rejection::refused(READY, "HostnameForeign", message));
     }
-    for other in others.into_iter().filter(|other| other.uid() != raw.uid() && is_older(other, raw)) {
-        check_not_taken(&ars, &hostname, other)?;
+    let is_held = held.get(&raw.name_any()).is_some_and(|held| held == hostname.as_str());
+    for other in others.into_iter().filter(|other| other.uid() != raw.uid()) {
+        let is_older = is_older(other, raw);
+        if is_older {
+            check_ars(&ars, other)?;
+        }
+        // Two that began at the same time may both hold it.
+        let held = held.get(&other.name_any()).filter(|_| is_older || !is_held);
+        check_hostname(&hostname, other, held, is_older && !is_held)?;
     }
     let legal_url = |field: &str, text: &str| {
         Url::parse(text).ok().filter(|url| url.scheme() == "https" && url.has_host()).ok_or_else(|| {
@@ -114,25 +127,37 @@ fn is_older(municipality: &Municipality, other: &Municipality) -> bool {
     age(municipality) < age(other)
 }
 
-/// Rejects an ARS or host name that an older municipality has.
-fn check_not_taken(ars: &Ars, hostname: &Hostname, older: &Municipality) -> Result<(), Rejection> {
-    if older.spec.ars == ars.as_str() {
-        let message = format!(
-            "spec.ars {ars} belongs to the older municipality {}; delete one of the two objects",
-            older.name_any()
-        );
-        return Err(Rejection::refused(READY, "ArsTaken", message));
+/// Rejects an ARS that an older municipality has.
+fn check_ars(ars: &Ars, older: &Municipality) -> Result<(), Rejection> {
+    if older.spec.ars != ars.as_str() {
+        return Ok(());
     }
-    let taken = Hostname::parse(&older.spec.hostname).ok();
-    if taken.is_some_and(|taken| hostname.is_within(taken.as_str()) || taken.is_within(hostname.as_str())) {
-        let message = format!(
-            "spec.hostname {hostname} is equal to, above or below {}, which belongs to the older municipality {}; choose another",
-            older.spec.hostname,
-            older.name_any()
-        );
-        return Err(Rejection::refused(READY, "HostnameTaken", message));
-    }
-    Ok(())
+    let message = format!(
+        "spec.ars {ars} belongs to the older municipality {}; delete one of the two objects",
+        older.name_any()
+    );
+    Err(Rejection::refused(READY, "ArsTaken", message))
+}
+
+/// Rejects a host name that overlaps with the one that another municipality holds, or claims with precedence.
+fn check_hostname(
+    hostname: &Hostname,
+    other: &Municipality,
+    held: Option<&String>,
+    has_precedence: bool,
+) -> Result<(), Rejection> {
+    let claimed = Some(&other.spec.hostname).filter(|_| has_precedence);
+    let taken = |name: &&String| overlap(hostname.as_str(), name);
+    let (name, owner) = match (held.filter(taken), claimed.filter(taken)) {
+        (Some(name), _) => (name, "held by municipality"),
+        (None, Some(name)) => (name, "claimed by the older municipality"),
+        (None, None) => return Ok(()),
+    };
+    let message = format!(
+        "spec.hostname {hostname} is equal to, above or below {name}, which is {owner} {}; choose another",
+        other.name_any()
+    );
+    Err(Rejection::refused(READY, HOSTNAME_TAKEN, message))
 }
 
 fn parse_administrator(raw: &api::Administrator) -> Result<Administrator, Rejection> {

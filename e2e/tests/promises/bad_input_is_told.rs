@@ -180,7 +180,7 @@ pub async fn a_hostname_or_ars_that_is_foreign_or_taken_is_told_and_clears_when_
     second.municipality_says("Ready", "False", "HostnameForeign").await;
     second.change(json!({"spec": {"hostname": "neu.bad-d.rathaus.example"}})).await;
     let refused = second.municipality_says("Ready", "False", "HostnameTaken").await;
-    assert!(message(&refused.status.unwrap().conditions, "Ready").contains("older municipality bad-d"));
+    assert!(message(&refused.status.unwrap().conditions, "Ready").contains("held by municipality bad-d"));
     second.change(json!({"spec": {"hostname": "bad-e.rathaus.example"}})).await;
     second.ready().await;
 

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may end so")]
 
 mod a_dead_database_is_told;
+mod a_held_hostname_is_kept;
 mod a_town_opts_in;
 mod any_addition_is_put_right;
 mod api_accepts_and_rejects;
@@ -89,6 +90,7 @@ fn side_by_side() -> Vec<Trial> {
         tampering_is_put_right::a_planted_namespace_with_our_managers_name_and_labels_is_refused,
         any_addition_is_put_right::whatever_the_api_server_lets_anybody_add_is_gone_again,
         two_writers_do_not_fight::another_program_that_never_gives_in_is_named_and_left_alone,
+        a_held_hostname_is_kept::an_older_municipality_that_asks_for_it_waits_until_it_is_given_up,
         drift_is_repaired::invariant_5_what_is_changed_by_hand_is_repaired,
         drift_is_repaired::invariant_5_what_is_deleted_by_hand_comes_back,
         drift_is_repaired::invariant_5_what_the_operator_made_and_no_longer_wants_is_pruned,

@@ -126,7 +126,7 @@ async fn all_modules(town: &Town, what: &str, count: usize, fulfils: impl Fn(&Se
 }
 
 pub async fn refused_modules_with_large_annotations_fill_no_memory_and_delay_nobody() {
-    let (count, size) = if is_long_run() { (1000, 255 << 10) } else { (160, 200 << 10) };
+    let (count, size) = if is_long_run() { (1000, 255 << 10) } else { (100, 200 << 10) };
     let client = client().await;
     let bystander = Bystander::admit(&client, "load-a", "931").await;
     let town = Town::admit(&client, "load-b", "932").await;
