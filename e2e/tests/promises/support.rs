@@ -247,26 +247,36 @@ impl Town {
     }
 }
 
-/// Deletes an object and waits until it is gone.
+/// Deletes an object and waits until it is gone. Another one may have its name by then.
 pub async fn delete<K>(api: &Api<K>, name: &str)
 where
     K: Resource + Clone + DeserializeOwned + Debug,
 {
+    let Some(object) = api.get_metadata_opt(name).await.unwrap() else { return };
     match api.delete(name, &DeleteParams::default()).await {
-        Ok(_) => gone(api, name).await,
+        Ok(_) => is_gone(api, name, object.uid()).await,
         Err(kube::Error::Api(status)) if status.is_not_found() => {}
         Err(error) => panic!("cannot delete {name}: {error}"),
     }
 }
 
-/// Waits until an object no longer exists.
+/// Waits until no object of that name exists.
 pub async fn gone<K>(api: &Api<K>, name: &str)
+where
+    K: Resource + Clone + DeserializeOwned + Debug,
+{
+    is_gone(api, name, None).await;
+}
+
+/// Waits until no object of that name exists, or until one that does not have the UID.
+async fn is_gone<K>(api: &Api<K>, name: &str, uid: Option<String>)
 where
     K: Resource + Clone + DeserializeOwned + Debug,
 {
     eventually(&format!("{name} is gone"), || async {
         match api.get_opt(name).await {
             Ok(None) => Ok(()),
+            Ok(Some(object)) if uid.is_some() && object.uid() != uid => Ok(()),
             Ok(Some(object)) => Err(format!("finalizers {:?}", object.finalizers())),
             Err(error) => Err(error.to_string()),
         }
