@@ -49,7 +49,7 @@ fn build_table(
             Err(unreadable) => ("", Ready::unreadable(&unreadable.error)),
         };
         table.add_row([&name, ars, "", "", &status.status, &status.reason, &status.message_unless_ready()]);
-        let namespace = format!("{}{name}", TownName::NAMESPACE_PREFIX);
+        let namespace = TownName::namespace_of(&name);
         for module in modules.iter().filter(|module| module.namespace().as_ref() == Some(&namespace)) {
             table.add_row(module_row(&name, module));
         }

@@ -135,7 +135,7 @@ impl Tables {
     /// and was refused may have it now, and whoever has it may lose it.
     fn wake_for_town(&self, change: &Change<TownFacts>, wakes: &mut Wakes) {
         let Change { key, before, after, .. } = change;
-        let namespace = format!("{}{}", TownName::NAMESPACE_PREFIX, key.name);
+        let namespace = TownName::namespace_of(&key.name);
         wakes.objects.extend(self.modules.in_namespace(&namespace).map(|(module, _)| module.clone()));
         let [old, new] = [before, after].map(|facts| {
             let facts = facts.as_ref()?;

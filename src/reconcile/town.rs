@@ -128,8 +128,9 @@ pub(super) fn resolve_town(raw: &Municipality, ctx: &Context) -> Result<Town, Re
     };
     let hostname = &raw.spec.hostname;
     let held = cluster::held_hostnames(&ctx.ledger, &ctx.seal_key, hostname, ars_of);
-    let holders = held.keys().map(|name| ObjectKey::town(name));
-    let towns = ctx.readable_towns(ctx.index.claimants(&raw.spec.ars, hostname).into_iter().chain(holders));
+    let mut concerned = ctx.index.claimants(&raw.spec.ars, hostname);
+    concerned.extend(held.keys().map(|name| ObjectKey::town(name)));
+    let towns = ctx.readable_towns(concerned);
     tenant::resolve_town(raw, towns.iter().filter_map(|town| town.0.as_ref().ok()), &held, &ctx.settings)
 }
 
@@ -145,7 +146,7 @@ async fn clean_up(raw: &Municipality, ctx: &Context) -> Option<Report> {
     match remove_namespace(raw, ctx).await {
         Ok(None) => {
             let removed = cluster::remove_finalizer(&Api::all(ctx.client.clone()), raw).await;
-            ctx.unwatched.forget(&format!("{}{}", TownName::NAMESPACE_PREFIX, raw.name_any()));
+            ctx.unwatched.forget(&TownName::namespace_of(&raw.name_any()));
             removed.err().map(|error| failure_report(&error))
         }
         Ok(Some(waiting)) => Some(Report { steps: vec![waiting] }),
@@ -223,7 +224,7 @@ async fn write_status(
         },
     };
     let generation = object.meta().generation;
-    let namespace = format!("{}{}", TownName::NAMESPACE_PREFIX, object.name_any());
+    let namespace = TownName::namespace_of(&object.name_any());
     let modules = ctx.index.count_modules(&namespace);
     let ready_message = format!("namespace {namespace} is ready for modules");
     let conditions = status::merge_conditions(
@@ -255,7 +256,7 @@ async fn write_status(
 /// reconciled.
 async fn count_modules(raw: &Municipality, pause: Duration, ctx: &Context) -> Action {
     let name = raw.name_any();
-    let modules = ctx.index.count_modules(&format!("{}{name}", TownName::NAMESPACE_PREFIX));
+    let modules = ctx.index.count_modules(&TownName::namespace_of(&name));
     if raw.status.as_ref().is_some_and(|status| status.modules == Some(modules)) {
         return Action::requeue(pause);
     }

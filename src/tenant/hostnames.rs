@@ -14,11 +14,13 @@ pub const HOSTNAME_SEAL: &str = "rathaus.dev/hostname-seal";
 /// The host names that municipalities hold, by the municipalities' names.
 pub type HeldHostnames = BTreeMap<String, String>;
 
+/// Whether a host name equals the domain or lies below it.
+pub fn is_within(name: &str, domain: &str) -> bool {
+    name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
 /// Whether two host names are equal, or one is below the other.
 pub fn overlap(left: &str, right: &str) -> bool {
-    let is_within = |name: &str, domain: &str| {
-        name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    };
     is_within(left, right) || is_within(right, left)
 }
 

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use super::hostnames::is_within;
+
 /// Why a text was rejected: a sentence that names the field and the expected form.
 pub type ParseError = String;
 
@@ -67,7 +69,7 @@ fn is_dns_label(text: &str, max_length: usize) -> bool {
 
 impl TownName {
     /// Prefix of every municipality's namespace.
-    pub const NAMESPACE_PREFIX: &str = "mun-";
+    const NAMESPACE_PREFIX: &str = "mun-";
 
     /// Parses the name of a Municipality object.
     ///
@@ -89,7 +91,12 @@ impl TownName {
 
     /// Returns the name of the town's namespace, `mun-<town>`.
     pub fn namespace(&self) -> String {
-        format!("{}{}", Self::NAMESPACE_PREFIX, self.0)
+        Self::namespace_of(&self.0)
+    }
+
+    /// Returns the namespace that belongs to a Municipality object of this name, which need not be a valid one.
+    pub fn namespace_of(name: &str) -> String {
+        format!("{}{name}", Self::NAMESPACE_PREFIX)
     }
 }
 
@@ -172,7 +179,7 @@ impl Hostname {
 
     /// Whether this name equals the domain or lies below it.
     pub fn is_within(&self, domain: &str) -> bool {
-        self.0.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        is_within(&self.0, domain)
     }
 
     /// Returns the public host name of a module, `<module>.<hostname>`.
